@@ -1,0 +1,69 @@
+//! From the record of a run to its measures. Pure but for [`mod@replay`], which reads the result folder.
+//!
+//! `run` and `report` take the same path: the record is read back from the folder, second by second, so that what is
+//! judged is what is on disk. Memory is O(faults + phases), not O(duration).
+
+pub mod books;
+mod fold;
+pub mod replay;
+pub mod scope;
+pub mod storm;
+pub mod times;
+pub mod value;
+
+pub use replay::replay;
+pub use scope::ScopeSummary;
+pub use storm::Storm;
+pub use value::Value;
+
+use crate::fault::FaultRecord;
+use crate::record::collector::RunEnd;
+use crate::record::generator::Health;
+use crate::scenario::{Measure, Scope};
+use books::Entry;
+
+/// All measures of a run.
+#[derive(Debug)]
+pub struct Summary {
+    /// Where measuring stopped, in µs since the start of the run.
+    pub measured_us: u64,
+    /// The whole run.
+    pub run: ScopeSummary,
+    /// Each phase, in the scenario's order.
+    pub phases: Vec<ScopeSummary>,
+    /// Each fault, in the scenario's order.
+    pub storms: Vec<Storm>,
+    /// What became of each fault, in the scenario's order.
+    pub faults: Vec<FaultRecord>,
+    /// The books.
+    pub books: Vec<Entry>,
+    /// How the run ended; `None`: it did not.
+    pub end: Option<RunEnd>,
+    /// The last line of a file was cut off.
+    pub cut_off: bool,
+}
+
+impl Summary {
+    /// The value of a measure over a part of the run; `None` without data.
+    pub fn value(&self, measure: Measure, scope: &Scope) -> Option<Value> {
+        match scope {
+            Scope::Run if measure.needs_fault() => {
+                // Without a fault named, the worst of all of them; one without data leaves the whole without.
+                let values: Option<Vec<Value>> = self
+                    .storms
+                    .iter()
+                    .map(|storm| storm.value(measure))
+                    .collect();
+                values?.into_iter().reduce(Value::worse)
+            }
+            Scope::Run => self.run.value(measure),
+            Scope::Phase(index) => self.phases.get(*index)?.value(measure),
+            Scope::After(fault) => self.storms.get(usize::from(fault.0))?.value(measure),
+        }
+    }
+
+    /// The generator's health, if the run got to say.
+    pub fn health(&self) -> Option<&Health> {
+        self.end.as_ref().map(|end| &end.health)
+    }
+}

@@ -1,0 +1,190 @@
+//! How many clients are wanted when, and which.
+//!
+//! Pure. Clients join in order of their number and leave in reverse, evenly spread over each change: when `d` clients
+//! join in a time `T`, the first joins at once and the next ones `T/d` apart; when `d` leave, the first leaves after
+//! `T/d` and the last at `T`. Times are whole nanoseconds, rounded down in the same way everywhere, so that
+//! [`LoadProfile::wanted`] and [`LoadProfile::spans`] never disagree.
+
+use std::time::Duration;
+
+use crate::scenario::Scenario;
+
+/// Wanted clients over time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadProfile {
+    /// In order of time, not overlapping; between them the number stays.
+    changes: Vec<Change>,
+    until_ns: u64,
+}
+
+/// The number of clients goes linearly from one value to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Change {
+    from_ns: u64,
+    to_ns: u64,
+    before: u32,
+    after: u32,
+}
+
+/// A stretch in which a client should be connected: from `start` (included) to `end` (not included).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// When it makes its first attempt.
+    pub start: Duration,
+    /// When it leaves.
+    pub end: Duration,
+}
+
+impl LoadProfile {
+    /// The ramp, then every phase that states a number of clients.
+    pub fn new(scenario: &Scenario) -> Self {
+        let until_ns = nanos(scenario.duration);
+        let mut changes = vec![Change {
+            from_ns: 0,
+            to_ns: nanos(scenario.clients.ramp).min(until_ns),
+            before: 0,
+            after: scenario.clients.count,
+        }];
+        let ends = scenario.phases.iter().skip(1).map(|phase| phase.from);
+        let ends = ends.chain(std::iter::once(scenario.duration));
+        let mut before = scenario.clients.count;
+        for (phase, end) in scenario.phases.iter().zip(ends) {
+            let Some(after) = phase.clients else { continue };
+            changes.push(Change {
+                from_ns: nanos(phase.from),
+                to_ns: nanos(end),
+                before,
+                after,
+            });
+            before = after;
+        }
+        Self { changes, until_ns }
+    }
+
+    /// Clients wanted at an offset. After the end of the run it stays at the last number.
+    pub fn wanted(&self, at: Duration) -> u32 {
+        self.wanted_ns(nanos(at))
+    }
+
+    /// The most clients wanted at any time.
+    pub fn most(&self) -> u32 {
+        self.changes
+            .iter()
+            .map(|change| change.after)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Client-seconds wanted between two offsets: the integral of [`Self::wanted`], cut at the end of the run.
+    pub fn wanted_seconds(&self, from: Duration, to: Duration) -> f64 {
+        let (from, to) = (nanos(from), nanos(to).min(self.until_ns));
+        let mut sum = 0.0;
+        for (i, change) in self.changes.iter().enumerate() {
+            let next = self
+                .changes
+                .get(i + 1)
+                .map_or(self.until_ns, |next| next.from_ns);
+            let clip = |ns: u64| ns.clamp(from, to.max(from));
+            let (start, turn, end) = (clip(change.from_ns), clip(change.to_ns), clip(next));
+            sum += change.seconds(start, turn);
+            sum += f64::from(change.after) * seconds(end.saturating_sub(turn));
+        }
+        sum
+    }
+
+    /// The stretches in which client `client` (from 0) should be connected, in order; empty for one never wanted.
+    pub fn spans(&self, client: u32) -> Vec<Span> {
+        let mut spans = Vec::new();
+        let mut since = None;
+        for change in &self.changes {
+            if (change.before..change.after).contains(&client) {
+                since = Some(change.nth_ns(client - change.before));
+            } else if (change.after..change.before).contains(&client)
+                && let Some(start) = since.take()
+            {
+                spans.push(span(start, change.nth_ns(change.before - client)));
+            }
+        }
+        if let Some(start) = since {
+            spans.push(span(start, self.until_ns));
+        }
+        spans
+    }
+
+    fn wanted_ns(&self, at: u64) -> u32 {
+        let begun = self.changes.partition_point(|change| change.from_ns <= at);
+        begun
+            .checked_sub(1)
+            .map_or(0, |last| self.changes[last].at(at))
+    }
+}
+
+impl Change {
+    fn clients(&self) -> u32 {
+        self.before.abs_diff(self.after)
+    }
+
+    /// Offset of the `n`th step of `T/d` (0: the beginning, `d`: the end).
+    fn nth_ns(&self, n: u32) -> u64 {
+        let length = u128::from(self.to_ns - self.from_ns);
+        let offset = length * u128::from(n) / u128::from(self.clients().max(1));
+        self.from_ns + u64::try_from(offset).unwrap_or(u64::MAX)
+    }
+
+    /// Clients wanted at `at`, which is not before the change begins.
+    fn at(&self, at: u64) -> u32 {
+        if at >= self.to_ns {
+            return self.after;
+        }
+        // Steps n with nth_ns(n) <= at, that is n·T/d < elapsed + 1; there is at least the one at 0.
+        let (elapsed, length) = (
+            u128::from(at - self.from_ns),
+            u128::from(self.to_ns - self.from_ns),
+        );
+        let steps = ((elapsed + 1) * u128::from(self.clients())).div_ceil(length);
+        let steps = u32::try_from(steps).unwrap_or(u32::MAX).min(self.clients());
+        if self.after >= self.before {
+            self.before + steps
+        } else {
+            self.before - steps.saturating_sub(1)
+        }
+    }
+
+    /// Client-seconds from `start` to `end`, both within the change.
+    fn seconds(&self, start: u64, end: u64) -> f64 {
+        if end <= start || self.clients() == 0 {
+            return f64::from(self.before) * seconds(end.saturating_sub(start));
+        }
+        // Who is there at `start` counts for all of it; each step in between for the rest from (or up to) its time.
+        let (first, last) = (self.at(start), self.at(end));
+        let whole = f64::from(first) * seconds(end - start);
+        let crossed = f64::from(first.abs_diff(last));
+        let (from, sign) = if self.after >= self.before {
+            (first - self.before, 1.0)
+        } else {
+            (self.before - first + 1, -1.0)
+        };
+        let step = seconds(self.to_ns - self.from_ns) / f64::from(self.clients());
+        let mean_step = (f64::from(from) + (crossed - 1.0) / 2.0) * step;
+        let mean_rest = seconds(end - self.from_ns) - mean_step;
+        whole + sign * crossed * mean_rest
+    }
+}
+
+fn span(start_ns: u64, end_ns: u64) -> Span {
+    Span {
+        start: Duration::from_nanos(start_ns),
+        end: Duration::from_nanos(end_ns),
+    }
+}
+
+fn seconds(ns: u64) -> f64 {
+    Duration::from_nanos(ns).as_secs_f64()
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

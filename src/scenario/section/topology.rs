@@ -1,0 +1,137 @@
+//! `[topology]` and `[topology.nginx]`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::scenario::kind::{self, Complaint};
+use crate::scenario::problem::Place;
+use crate::scenario::reader::{Field, Reader};
+use crate::scenario::tree::Item;
+use crate::scenario::{Balance, HttpVersion, Nginx, Topology};
+use crate::units;
+
+/// What was read.
+#[derive(Debug)]
+pub(in crate::scenario) struct Read {
+    pub(in crate::scenario) value: Topology,
+    pub(in crate::scenario) nodes: Field<u16>,
+}
+
+/// Relative paths in the file start at `folder`.
+pub(in crate::scenario) fn read(top: &mut Reader<'_>, folder: Option<&Path>) -> Read {
+    let mut table = top.table("topology");
+    let nodes = table
+        .get("nodes", |item| kind::count_in(1, 64)(item))
+        .map(|nodes| nodes.and_then(|nodes| u16::try_from(nodes).ok()));
+    let nodes = nodes.or(2);
+    let session_ttl = table
+        .get("session_ttl", kind::offset)
+        .or(Duration::from_secs(60))
+        .value;
+    let nginx = nginx(&mut table.table("nginx"), folder);
+    Read {
+        value: Topology {
+            nodes: nodes.value,
+            session_ttl,
+            nginx,
+        },
+        nodes,
+    }
+}
+
+fn nginx(table: &mut Reader<'_>, folder: Option<&Path>) -> Nginx {
+    let seconds = Duration::from_secs;
+    Nginx {
+        binary: table.get("binary", |item| path(item, folder)).value,
+        template: table.get("template", |item| path(item, folder)).value,
+        balance: table
+            .get(
+                "balance",
+                kind::one_of(&[
+                    ("round-robin", Balance::RoundRobin),
+                    ("least-conn", Balance::LeastConn),
+                    ("ip-hash", Balance::IpHash),
+                    ("hash-client", Balance::HashClient),
+                ]),
+            )
+            .or(Balance::RoundRobin)
+            .value,
+        max_fails: table.get("max_fails", kind::count_in(0, 1000)).or(1).value,
+        fail_timeout: table
+            .get("fail_timeout", whole_seconds)
+            .or(seconds(10))
+            .value,
+        proxy_connect_timeout: table
+            .get("proxy_connect_timeout", millis)
+            .or(seconds(5))
+            .value,
+        proxy_send_timeout: table
+            .get("proxy_send_timeout", millis)
+            .or(seconds(60))
+            .value,
+        proxy_read_timeout: table
+            .get("proxy_read_timeout", millis)
+            .or(seconds(60))
+            .value,
+        proxy_http_version: table
+            .get(
+                "proxy_http_version",
+                kind::one_of(&[("1.1", HttpVersion::V11), ("1.0", HttpVersion::V10)]),
+            )
+            .or(HttpVersion::V11)
+            .value,
+        upgrade_headers: table.get("upgrade_headers", kind::switch).or(true).value,
+        worker_processes: table.get("worker_processes", kind::count_in(1, 256)).value,
+        worker_connections: table
+            .get("worker_connections", kind::count_in(4, 1_000_000))
+            .value,
+        worker_shutdown_timeout: table.get("worker_shutdown_timeout", millis).value,
+    }
+}
+
+/// nginx reads most times to the millisecond.
+fn millis(item: &Item) -> Result<Duration, Complaint> {
+    let duration = kind::timeout(item)?;
+    whole(
+        duration,
+        1_000_000,
+        "must be whole milliseconds: nginx takes no finer time",
+    )
+}
+
+/// nginx reads `fail_timeout` in whole seconds (`ngx_http_upstream_server`, `ngx_parse_time` with `is_sec`).
+fn whole_seconds(item: &Item) -> Result<Duration, Complaint> {
+    let duration = kind::duration_in(Duration::from_secs(1), Duration::from_secs(86_400))(item)?;
+    whole(
+        duration,
+        1_000_000_000,
+        "must be whole seconds: nginx takes no finer `fail_timeout`",
+    )
+}
+
+fn whole(duration: Duration, unit_ns: u128, must: &str) -> Result<Duration, Complaint> {
+    if duration.as_nanos().is_multiple_of(unit_ns) {
+        return Ok(duration);
+    }
+    let rest = (duration.as_nanos() % unit_ns) as u64;
+    let lower = duration.saturating_sub(Duration::from_nanos(rest));
+    let upper = Duration::from_nanos(u64::try_from(lower.as_nanos() + unit_ns).unwrap_or(u64::MAX));
+    Err(
+        Complaint::new(must, format!("{} is not", units::exact_duration(duration)))
+            .help(format!("write \"{}\"", units::exact_duration(upper))),
+    )
+}
+
+/// A path in the file is relative to the file, one in a flag to where the user is.
+fn path(item: &Item, folder: Option<&Path>) -> Result<PathBuf, Complaint> {
+    let text = kind::line(item)?;
+    if text.is_empty() {
+        return Err(Complaint::new("must be a path", "this is empty")
+            .help("leave the key out for the default"));
+    }
+    let path = PathBuf::from(text);
+    match (&item.place, folder) {
+        (Place::File(_), Some(folder)) => Ok(folder.join(path)),
+        _ => Ok(path),
+    }
+}

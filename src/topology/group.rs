@@ -1,0 +1,142 @@
+//! Who belongs to a process group, and who is whose child: read from `/proc`.
+//!
+//! Reading is all it does, except for [`kill_members`]. Zombies are left out everywhere: they hold nothing any more.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// One live process as `/proc/<pid>/stat` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcStat {
+    /// Process id.
+    pub pid: u32,
+    /// First 15 bytes of the executable's file name.
+    pub comm: String,
+    /// One letter, such as `S` or `T` (stopped).
+    pub state: char,
+    /// Parent's process id.
+    pub parent: u32,
+    /// Process group id.
+    pub group: u32,
+}
+
+impl ProcStat {
+    /// Reads the text of a `stat` file. `None` when it is not one.
+    pub fn parse(text: &str) -> Option<Self> {
+        // The name may hold spaces and parentheses itself, so it ends at the last one.
+        let (pid, rest) = text.split_once(" (")?;
+        let (comm, rest) = rest.rsplit_once(") ")?;
+        let mut fields = rest.split(' ');
+        Some(Self {
+            pid: pid.parse().ok()?,
+            comm: comm.to_owned(),
+            state: fields.next()?.chars().next()?,
+            parent: fields.next()?.parse().ok()?,
+            group: fields.next()?.parse().ok()?,
+        })
+    }
+
+    /// Has it ended, only waiting to be reaped?
+    pub fn is_dead(&self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+
+    /// Reads one process. `None` when there is none, or when it has ended.
+    pub fn of(pid: u32) -> Option<Self> {
+        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        Self::parse(&text).filter(|stat| !stat.is_dead())
+    }
+}
+
+fn all() -> impl Iterator<Item = ProcStat> {
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(ProcStat::of)
+}
+
+/// Live members of a process group, its leader included.
+pub fn members(group: u32) -> Vec<ProcStat> {
+    all().filter(|stat| stat.group == group).collect()
+}
+
+/// Live children of a process.
+pub fn children(parent: u32) -> Vec<u32> {
+    all()
+        .filter(|stat| stat.parent == parent)
+        .map(|stat| stat.pid)
+        .collect()
+}
+
+/// Sends a signal; `false` when there is no such process (any more).
+pub fn signal(pid: u32, signal: Signal) -> bool {
+    i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .is_some_and(|pid| kill_process(pid, signal).is_ok())
+}
+
+/// SIGKILLs every member but `spare` until none is left, or until `deadline`. Returns how many it killed and how many
+/// were left. Stopped processes die too: SIGKILL needs no continuing.
+///
+/// Invariant of the caller: the group id cannot have been reused, since its leader or one of ours is still in it.
+pub fn kill_members(group: u32, spare: u32, deadline: Duration) -> (usize, usize) {
+    let start = Instant::now();
+    let mut killed = std::collections::BTreeSet::new();
+    loop {
+        let left: Vec<u32> = members(group)
+            .into_iter()
+            .map(|stat| stat.pid)
+            .filter(|pid| *pid != spare)
+            .collect();
+        if left.is_empty() || start.elapsed() > deadline {
+            return (killed.len(), left.len());
+        }
+        for pid in left {
+            if signal(pid, Signal::KILL) {
+                killed.insert(pid);
+            }
+        }
+        // A process that was forking while we looked shows up in the next look.
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_name_with_parentheses_and_spaces_is_read() {
+        let stat = ProcStat::parse("42 (a) b (c) S 7 9 1 0 -1").unwrap();
+        assert_eq!(
+            (
+                stat.pid,
+                stat.comm.as_str(),
+                stat.state,
+                stat.parent,
+                stat.group
+            ),
+            (42, "a) b (c", 'S', 7, 9)
+        );
+    }
+
+    #[test]
+    fn this_process_is_found() {
+        let me = ProcStat::of(std::process::id()).unwrap();
+        assert!(members(me.group).iter().any(|stat| stat.pid == me.pid));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_panic(text in "[0-9]{0,4} ?\\(?.{0,12}\\)? ?[A-Z]? ?.{0,20}") {
+            let _ = ProcStat::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The verdict: objectives against measures, and whether the measures can be trusted at all.
+//!
+//! Pure. Order matters and is deliberate: a run that cannot be trusted is inconclusive whatever its objectives say; a
+//! trusted run with a missed objective fails, even if another objective has no data; a trusted run with an objective
+//! without data is inconclusive; no data is never a pass.
+
+use serde::{Deserialize, Serialize};
+
+use crate::analyze::{Summary, Value};
+use crate::record::collector::Outcome;
+use crate::scenario::{Objective, Scenario};
+
+/// How one objective came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Held {
+    /// It held.
+    Yes,
+    /// It did not.
+    No,
+    /// There was nothing to judge it by.
+    NoData,
+}
+
+/// One objective with its value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// As the scenario states it.
+    pub objective: String,
+    /// What was measured, in the measure's base unit; `None` without data.
+    pub actual: Option<Value>,
+    /// The same for people.
+    pub shown: String,
+    /// How it came out.
+    pub held: Held,
+}
+
+/// Pass, fail or inconclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every objective held, and the measures can be trusted.
+    Pass,
+    /// An objective did not hold, and the measures can be trusted.
+    Fail,
+    /// The measures cannot be trusted, or there were none.
+    Inconclusive,
+    /// The run was interrupted; what there is, is partial.
+    Interrupted,
+}
+
+/// A verdict with its reasons.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why the run is inconclusive or partial, one sentence each.
+    pub reasons: Vec<String>,
+    /// Each objective.
+    pub objectives: Vec<Judged>,
+}
+
+/// Judges a run.
+pub fn judge(scenario: &Scenario, summary: &Summary) -> Judgement {
+    let objectives: Vec<Judged> = scenario
+        .objectives
+        .iter()
+        .map(|objective| evaluate(objective, summary))
+        .collect();
+    let mut reasons = distrust(summary);
+    let interrupted = matches!(
+        summary.end.as_ref().map(|end| &end.outcome),
+        Some(Outcome::Interrupted(_))
+    );
+    let verdict = if interrupted {
+        Verdict::Interrupted
+    } else if !reasons.is_empty() {
+        Verdict::Inconclusive
+    } else if objectives.iter().any(|judged| judged.held == Held::No) {
+        Verdict::Fail
+    } else if objectives.iter().any(|judged| judged.held == Held::NoData) {
+        let missing = objectives
+            .iter()
+            .filter(|judged| judged.held == Held::NoData);
+        reasons.extend(missing.map(|judged| format!("no data for `{}`", judged.objective)));
+        Verdict::Inconclusive
+    } else {
+        Verdict::Pass
+    };
+    Judgement {
+        verdict,
+        reasons,
+        objectives,
+    }
+}
+
+/// One objective against the measures.
+pub fn evaluate(objective: &Objective, summary: &Summary) -> Judged {
+    let actual = summary.value(objective.measure, &objective.scope);
+    let held = match actual {
+        None => Held::NoData,
+        Some(value) if objective.comparison.holds(value.as_f64(), objective.bound) => Held::Yes,
+        Some(_) => Held::No,
+    };
+    Judged {
+        objective: objective.text.clone(),
+        actual,
+        shown: actual.map_or_else(
+            || "no data".into(),
+            |value| value.show(objective.measure.unit()),
+        ),
+        held,
+    }
+}
+
+/// Every reason not to trust the measures.
+fn distrust(summary: &Summary) -> Vec<String> {
+    let mut reasons = Vec::new();
+    match summary.end.as_ref() {
+        None => reasons.push(
+            "the record breaks off, since the harness was killed or could not write: this is a partial report".into(),
+        ),
+        Some(end) => {
+            match &end.outcome {
+                Outcome::Finished => {}
+                Outcome::Interrupted(why) => {
+                    reasons.push(format!("the run was interrupted ({why})"))
+                }
+                Outcome::Broken(why) => reasons.push(why.clone()),
+            }
+            reasons.extend(end.health.complaints());
+        }
+    }
+    if summary.cut_off && summary.end.is_some() {
+        reasons.push("the last line of a file of the result folder is cut off".into());
+    }
+    for fault in summary.faults.iter().filter(|fault| !fault.was_effective()) {
+        let how = match (fault.began_us, fault.confirmed_us) {
+            (None, _) => "did not happen",
+            (_, None) => "did not take effect",
+            _ => "took effect but was not healed",
+        };
+        let seen = if fault.observed.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", fault.observed)
+        };
+        reasons.push(format!("fault `{}` {how}{seen}", fault.name));
+    }
+    for entry in summary.books.iter().filter(|entry| !entry.balances()) {
+        reasons.push(format!("the books do not balance: {}", entry.sentence()));
+    }
+    reasons
+}
+
+#[cfg(test)]
+mod tests;
