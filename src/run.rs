@@ -20,7 +20,7 @@ use crate::record::folder::{self, Folder, FolderError};
 use crate::report::Report;
 use crate::scenario::Override;
 use crate::topology::nginx::sizing::Sizing;
-use crate::topology::{Bundled, BundledSpec, node_parts};
+use crate::topology::{Bundled, BundledSpec, Up, node_parts};
 
 mod books;
 mod controller;
@@ -140,7 +140,7 @@ async fn drive(request: Request, agents: Option<usize>) -> Result<Finished, Erro
         doing: "finding this program".into(),
         source,
     })?;
-    let up = Bundled::up(BundledSpec {
+    let spec = BundledSpec {
         topology: scenario.topology.clone(),
         traffic: scenario.traffic.clone(),
         heartbeat: scenario.heartbeat.clone(),
@@ -148,7 +148,7 @@ async fn drive(request: Request, agents: Option<usize>) -> Result<Finished, Erro
         results: folder.path().to_owned(),
         nginx_override: request.nginx.clone(),
         wssoak_exe: exe.clone(),
-    });
+    };
     let crew = match agents {
         Some(count) => Crew::Agents {
             count,
@@ -160,9 +160,9 @@ async fn drive(request: Request, agents: Option<usize>) -> Result<Finished, Erro
     };
     let shards = crew.members();
     let mut info = run_info(&request, shards, &stamp);
-    let topology = tokio::select! {
-        up = up => up?,
-        name = signals.next() => {
+    let topology = match Bundled::up_unless(spec, signals.next()).await? {
+        Up::Ready(topology) => *topology,
+        Up::Interrupted(name) => {
             progress.finish();
             return interrupted_early(name, &request.plan, info, folder, shards);
         }
@@ -200,8 +200,8 @@ fn refuse_path(out: Option<&Path>) -> Result<(), Error> {
     }
 }
 
-/// A signal came while nginx and nodes were coming up: dropping them has made the warden sweep. There is a report all
-/// the same, so that whoever looks into the folder knows.
+/// A signal came while nginx and nodes were coming up, and they are gone again. There is a report all the same, so that
+/// whoever looks into the folder knows.
 fn interrupted_early(
     name: &str,
     plan: &Plan,

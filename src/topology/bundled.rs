@@ -1,6 +1,7 @@
 //! The bundled topology: warden, nodes and nginx, brought up, handled and taken down together.
 
 use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 use std::future::pending;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,15 @@ pub struct BundledSpec {
     pub wssoak_exe: PathBuf,
 }
 
+/// How bringing up went.
+#[derive(Debug)]
+pub enum Up<T> {
+    /// It is up.
+    Ready(Box<Bundled>),
+    /// This came before it was up, and everything is down again.
+    Interrupted(T),
+}
+
 /// How taking down went.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Teardown {
@@ -77,7 +87,40 @@ impl Bundled {
     ///
     /// # Errors
     /// [`TopologyError`]; everything is down again then.
-    pub async fn up(mut spec: BundledSpec) -> Result<Self, TopologyError> {
+    pub async fn up(spec: BundledSpec) -> Result<Self, TopologyError> {
+        match Self::up_unless(spec, pending::<Infallible>()).await? {
+            Up::Ready(bundled) => Ok(*bundled),
+            Up::Interrupted(never) => match never {},
+        }
+    }
+
+    /// As [`Bundled::up`], unless `interruption` resolves before.
+    ///
+    /// # Errors
+    /// [`TopologyError`]; everything is down again then, as it is after an interruption.
+    pub async fn up_unless<T>(
+        spec: BundledSpec,
+        interruption: impl Future<Output = T>,
+    ) -> Result<Up<T>, TopologyError> {
+        let bundled = Self::prepare(spec).await?;
+        // Dropping the half-built topology would have the warden sweep too, but nobody would wait for it.
+        tokio::select! {
+            up = bundled.bring_up() => match up {
+                Ok(()) => Ok(Up::Ready(Box::new(bundled))),
+                Err(error) => {
+                    bundled.down().await;
+                    Err(error)
+                }
+            },
+            why = interruption => {
+                bundled.abort().await;
+                Ok(Up::Interrupted(why))
+            }
+        }
+    }
+
+    /// Everything that can be found wrong before a process runs, then the warden.
+    async fn prepare(mut spec: BundledSpec) -> Result<Self, TopologyError> {
         // With too low a limit the preflight check has already said so.
         if let Err(error) = limits::raise_open_files() {
             tracing::warn!("raising the file descriptor limit: {error}");
@@ -121,7 +164,7 @@ impl Bundled {
             spec.topology.nodes,
             limits::open_files_limit(),
         );
-        let bundled = Self {
+        Ok(Self {
             parts,
             nodes: (0..spec.topology.nodes)
                 .flat_map(|n| (0..parts).map(move |part| Node::new(NodeId(n), part)))
@@ -133,14 +176,7 @@ impl Bundled {
             exits,
             exited: Mutex::new(exited),
             warden: RefCell::new(Some(warden)),
-        };
-        match bundled.bring_up().await {
-            Ok(()) => Ok(bundled),
-            Err(error) => {
-                bundled.down().await;
-                Err(error)
-            }
-        }
+        })
     }
 
     async fn bring_up(&self) -> Result<(), TopologyError> {

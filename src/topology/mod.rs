@@ -22,7 +22,7 @@ mod process;
 mod proxy;
 mod setup;
 
-pub use bundled::{Bundled, BundledSpec, Teardown};
+pub use bundled::{Bundled, BundledSpec, Teardown, Up};
 pub use error::TopologyError;
 pub use lives::{Incarnation, ProxySample, ReloadSeen};
 pub use nginx::binary::{NginxBinary, Origin};

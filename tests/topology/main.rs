@@ -19,12 +19,33 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use wssoak::scenario::NodeId;
-use wssoak::topology::{Bundled, BundledSpec, TopologyError, group};
+use wssoak::topology::{Bundled, BundledSpec, TopologyError, Up, group};
 use wssoak::wire::Behaviour;
 
 use support::{DEADLINE, gone, group_of, is_open, scratch, spec, tunnel};
 
 const HARNESS: &str = "WSSOAK_TEST_HARNESS";
+
+/// The harness may exit right after it: whatever is still there then is left over.
+#[tokio::test]
+async fn an_interrupted_bring_up_returns_when_nothing_is_left() {
+    for millis in [0, 1, 3, 10, 20, 30, 50, 80] {
+        let folder = tempfile::tempdir().unwrap();
+        let moment = tokio::time::sleep(Duration::from_millis(millis));
+        let up = Bundled::up_unless(spec(folder.path()), moment)
+            .await
+            .unwrap();
+        let warden = std::fs::read_to_string(folder.path().join("warden")).unwrap();
+        let members = || group::members(warden.trim().parse().unwrap());
+        match up {
+            Up::Interrupted(()) => assert_eq!(members(), [], "after {millis} ms"),
+            Up::Ready(bundled) => {
+                bundled.abort().await;
+                assert_eq!(members(), [], "after {millis} ms");
+            }
+        }
+    }
+}
 
 #[tokio::test]
 async fn a_tunnel_is_carried_logged_and_counted_and_nothing_is_left() {

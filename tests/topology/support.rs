@@ -20,8 +20,10 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(15);
 pub(crate) fn spec(folder: &Path) -> BundledSpec {
     let script = folder.join("wssoak");
     let text = format!(
-        "#!/bin/sh\nif [ \"$1\" = node ]; then {NODE}=\"$*\" exec '{}' --exact stand_in_node --nocapture; fi\nexec '{}' \"$@\"\n",
+        "#!/bin/sh\nif [ \"$1\" = node ]; then {NODE}=\"$*\" exec '{}' --exact stand_in_node --nocapture; fi\n\
+         if [ \"$1\" = warden ]; then echo $$ >'{}/warden'; fi\nexec '{}' \"$@\"\n",
         std::env::current_exe().unwrap().display(),
+        folder.display(),
         env!("CARGO_BIN_EXE_wssoak"),
     );
     std::fs::write(&script, text).unwrap();
