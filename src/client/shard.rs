@@ -26,6 +26,10 @@ use crate::wire::Frame;
 
 /// How often a shard looks at its own lateness.
 const TICK: Duration = Duration::from_millis(20);
+/// Sockets that are woken before timers are looked at again. Tasks run in the order in which they were woken, at most 61
+/// (tokio's number) between two looks: with more sockets than that a storm's queue grows, and every attempt that comes
+/// due waits behind it (100 ms at p99 with tokio's 1,024, 2 ms with 16: `cargo bench -- storm`).
+const EVENTS_PER_TURN: usize = 16;
 /// How long clients may take to leave once told to.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -224,6 +228,7 @@ pub fn run(
 ) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .max_io_events_per_tick(EVENTS_PER_TURN)
         .build()?;
     let shard = Rc::new(Shard::new(settings, clients.len(), started));
     let local = LocalSet::new();
