@@ -9,6 +9,7 @@ use crate::client::agent;
 use crate::error::{Error, INTERNAL, chain, verdict_code};
 use crate::node::{self, NodeOptions, Ping, Push};
 use crate::plan::{Plan, show};
+use crate::record::collector::{RunInfo, SCHEMA};
 use crate::record::folder::{self, Folder};
 use crate::report::{Report, text};
 use crate::run::{self, Request};
@@ -115,6 +116,7 @@ fn dispatch(command: Command) -> Result<u8, Error> {
         Command::Node(args) => run_node(args),
         Command::Agent { parent } => agent::run(parent).map(|()| 0).map_err(system("agent")),
         Command::Warden { scratch } => warden::run(&scratch).map(|()| 0).map_err(system("warden")),
+        Command::Thin { folder, access_log } => thin(&folder, &access_log),
         Command::Tether { parent, command } => match tether::run(parent, &command) {
             Ok(never) => match never {},
             Err(source) => Err(Error::System {
@@ -182,26 +184,40 @@ fn run_scenario(args: RunArgs) -> Result<u8, Error> {
     }
 }
 
-fn report(path: &Path, quiet: bool) -> Result<u8, Error> {
-    let folder = Folder::open(path);
+/// What a result folder says of the run it is of.
+fn recorded(folder: &Folder) -> Result<(RunInfo, Plan), Error> {
     let text = folder.read(folder::SCENARIO)?;
-    let Some(info) = folder.read_json::<crate::record::collector::RunInfo>(folder::RUN)? else {
+    let Some(info) = folder.read_json::<RunInfo>(folder::RUN)? else {
         return Err(Error::Usage(format!(
             "{}: the run ended before anything was measured; there is nothing to report",
-            path.display()
+            folder.path().display()
         )));
     };
-    if info.schema > crate::record::collector::SCHEMA {
+    if info.schema > SCHEMA {
         return Err(Error::Usage(format!(
             "{}: written by wssoak {}, which is newer than this one; use that",
-            path.display(),
+            folder.path().display(),
             info.wssoak
         )));
     }
     let overrides: Vec<Override> = info.overrides.iter().map(Override::from).collect();
     let scenario =
         scenario::load(Path::new(&info.scenario), &text, &overrides).map_err(Error::Scenario)?;
-    let plan = Plan::new(scenario);
+    Ok((info, Plan::new(scenario)))
+}
+
+fn thin(folder: &Path, access_log: &Path) -> Result<u8, Error> {
+    // What is measured beside it comes first; where the system refuses, nothing is lost.
+    let _ = rustix::process::nice(19);
+    let folder = Folder::open(folder);
+    let (_, plan) = recorded(&folder)?;
+    crate::analyze::thin::thin(&folder, &plan, access_log)?;
+    Ok(0)
+}
+
+fn report(path: &Path, quiet: bool) -> Result<u8, Error> {
+    let folder = Folder::open(path);
+    let (info, plan) = recorded(&folder)?;
     let end = folder.read_json(folder::END)?;
     let report = Report::new(&plan, info, &crate::analyze::replay(&folder, &plan, end)?);
     if let Err(error) = folder.write_json(folder::RESULT, &report) {

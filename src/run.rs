@@ -25,6 +25,7 @@ use crate::topology::{Bundled, BundledSpec, Up, node_parts};
 mod books;
 mod controller;
 mod signals;
+mod thinner;
 
 use controller::{Crew, Measured, measure};
 use signals::Signals;
@@ -175,9 +176,18 @@ async fn drive(request: Request, agents: Option<usize>) -> Result<Finished, Erro
     folder.write_json(folder::RUN, &info)?;
     let plan = Rc::new(request.plan);
     let topology = Rc::new(topology);
-    let measured = measure(&plan, &folder, &topology, &progress, &mut signals, crew).await;
+    let measured = measure(
+        &plan,
+        &folder,
+        &topology,
+        &progress,
+        &mut signals,
+        crew,
+        &exe,
+    )
+    .await;
     progress.stage("taking nginx and nodes down …");
-    let ended = books::close(&plan, &topology, measured).await;
+    let ended = books::close(&plan, &topology, measured, &folder).await;
     progress.finish();
     conclude(&plan, info, folder, ended?)
 }
@@ -216,8 +226,9 @@ fn interrupted_early(
         measured_us: 0,
         collector: Collector::create(&folder, shards)?,
         hurry: true,
+        notes: Vec::new(),
     };
-    conclude(plan, info, folder, run_end(measured, false, Vec::new()))
+    conclude(plan, info, folder, run_end(measured, false))
 }
 
 /// Writes how the run ended, reads the record back and judges it. A disk that takes no more does not cost the report.
@@ -300,7 +311,7 @@ fn run_info(request: &Request, shards: usize, stamp: &jiff::Zoned) -> RunInfo {
 }
 
 /// Makes `end.json` of what is left.
-fn run_end(measured: Measured, drained: bool, notes: Vec<String>) -> RunEnd {
+fn run_end(measured: Measured, drained: bool) -> RunEnd {
     RunEnd {
         outcome: measured.outcome,
         measured_us: measured.measured_us,
@@ -309,6 +320,6 @@ fn run_end(measured: Measured, drained: bool, notes: Vec<String>) -> RunEnd {
         nodes: Vec::new(),
         proxy: Default::default(),
         examples: measured.collector.examples().to_vec(),
-        notes,
+        notes: measured.notes,
     }
 }

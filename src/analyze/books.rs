@@ -57,7 +57,7 @@ impl Entry {
 }
 
 /// The books of the fleet alone, followed second by second: counters against a census of the clients.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct FleetBooks {
     totals: Counts,
     node_opened: u64,

@@ -23,27 +23,27 @@ const STOP_SLACK_US: u64 = 50_000;
 
 /// What has been read so far.
 pub(super) struct Fold<'a> {
-    plan: &'a Plan,
-    measured_us: u64,
-    run: ScopeSummary,
-    phases: Vec<ScopeSummary>,
-    storms: Vec<Storm>,
-    books: FleetBooks,
-    connected: u64,
-    nodes: Vec<NodeSessions>,
+    pub(super) plan: &'a Plan,
+    pub(super) measured_us: u64,
+    pub(super) run: ScopeSummary,
+    pub(super) phases: Vec<ScopeSummary>,
+    pub(super) storms: Vec<Storm>,
+    pub(super) books: FleetBooks,
+    pub(super) connected: u64,
+    pub(super) nodes: Vec<NodeSessions>,
     /// Open cuts: when, and in which storm.
-    out: HashMap<u32, (u64, Option<usize>)>,
-    cuts: u64,
+    pub(super) out: HashMap<u32, (u64, Option<usize>)>,
+    pub(super) cuts: u64,
     /// Sessions cut while nginx was being stopped, for which it writes no log line.
-    silent_cuts: u64,
+    pub(super) silent_cuts: u64,
     /// Sessions opened so close to a stop of nginx that its last count may lack them.
-    uncounted: u64,
-    stops: Vec<(u64, u64)>,
+    pub(super) uncounted: u64,
+    pub(super) stops: Vec<(u64, u64)>,
     /// Times in the HDR log, by series.
-    timed: [u64; Series::ALL.len()],
+    pub(super) timed: [u64; Series::ALL.len()],
     /// Cuts of clients that were out already, and returns of clients that were not.
-    misplaced: u64,
-    out_now: HashSet<u32>,
+    pub(super) misplaced: u64,
+    pub(super) out_now: HashSet<u32>,
 }
 
 impl<'a> Fold<'a> {
@@ -111,7 +111,7 @@ impl<'a> Fold<'a> {
             load.wanted_seconds(at(bin as u64), at(bin as u64 + 1))
         });
         // The second in which the run was stopped holds what stopping did.
-        if start_us + INTERVAL_US > self.measured_us + STOP_SLACK_US {
+        if start_us + INTERVAL_US > self.measured_us.saturating_add(STOP_SLACK_US) {
             return self.add_unmeasured(second, events);
         }
         self.run.add_second(second, &clients);
@@ -148,7 +148,7 @@ impl<'a> Fold<'a> {
 
     pub(super) fn add_times(&mut self, second: u32, series: Series, times: &Histogram<u64>) {
         self.timed[series as usize] += times.len();
-        if (u64::from(second) + 1) * INTERVAL_US > self.measured_us + STOP_SLACK_US {
+        if (u64::from(second) + 1) * INTERVAL_US > self.measured_us.saturating_add(STOP_SLACK_US) {
             return;
         }
         self.run.add_times(second, series, times);

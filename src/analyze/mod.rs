@@ -4,10 +4,13 @@
 //! judged is what is on disk. Memory is O(faults + phases), not O(duration).
 
 pub mod books;
+pub mod checkpoint;
 mod fold;
 pub mod replay;
 pub mod scope;
+mod source;
 pub mod storm;
+pub mod thin;
 pub mod times;
 pub mod value;
 

@@ -1,14 +1,15 @@
 //! Reads a result folder back, second by second, into a [`Summary`].
 
 use super::Summary;
+use super::checkpoint::Checkpoint;
 use super::fold::Fold;
+use super::source::{self, Part, Source};
 use super::times;
 use crate::fault::FaultRecord;
 use crate::plan::Plan;
-use crate::record::collector::{RunEnd, Second};
+use crate::record::collector::RunEnd;
 use crate::record::folder::{self, Folder, FolderError};
 use crate::record::interval::INTERVAL_US;
-use crate::record::outage::OutageEvent;
 use crate::scenario::Scenario;
 use crate::units::micros;
 
@@ -17,6 +18,47 @@ use crate::units::micros;
 /// # Errors
 /// When a file is missing or not what it should be.
 pub fn replay(folder: &Folder, plan: &Plan, end: Option<RunEnd>) -> Result<Summary, FolderError> {
+    let (faults, faults_cut_off) = recorded_faults(folder, plan)?;
+    let checkpoint = checkpoint(folder)?;
+    let from = checkpoint
+        .as_ref()
+        .map_or(0, |checkpoint| checkpoint.seconds);
+    let measured_us = match &end {
+        Some(end) => end.measured_us,
+        None => recorded_us(folder, from)?.min(micros(plan.scenario.duration)),
+    };
+    let mut fold = Fold::resume(plan, &faults, measured_us, checkpoint);
+    let mut source = Source::open(folder, Part::Whole, from)?;
+    let mut events = Vec::new();
+    while let Some(second) = source.read(&mut events)? {
+        fold.add(&second, &events);
+    }
+    times::read(
+        folder,
+        &source::files(folder, folder::LATENCY, Part::Whole),
+        |entry| {
+            if entry.second >= from {
+                fold.add_times(entry.second, entry.series, &entry.times);
+            }
+            Ok(())
+        },
+    )?;
+    Ok(fold.finish(faults, end, faults_cut_off || source.was_cut_off()))
+}
+
+/// What the thinned part of the record adds up to, if any was thinned.
+///
+/// # Errors
+/// When it is there and not readable.
+pub fn checkpoint(folder: &Folder) -> Result<Option<Checkpoint>, FolderError> {
+    folder.read_json(folder::CHECKPOINT)
+}
+
+/// The faults as last recorded, and whether the last line was cut off.
+pub(super) fn recorded_faults(
+    folder: &Folder,
+    plan: &Plan,
+) -> Result<(Vec<FaultRecord>, bool), FolderError> {
     let mut faults = planned(&plan.scenario);
     let mut records = folder.lines::<FaultRecord>(folder::FAULTS)?;
     while let Some(record) = records.read()? {
@@ -24,36 +66,15 @@ pub fn replay(folder: &Folder, plan: &Plan, end: Option<RunEnd>) -> Result<Summa
             *slot = record;
         }
     }
-    let measured_us = match &end {
-        Some(end) => end.measured_us,
-        None => recorded_us(folder)?.min(micros(plan.scenario.duration)),
-    };
-    let mut fold = Fold::new(plan, &faults, measured_us);
-    let mut seconds = folder.lines::<Second>(folder::INTERVALS)?;
-    let mut outages = folder.lines::<OutageEvent>(folder::OUTAGES)?;
-    let mut event = outages.read()?;
-    let mut events = Vec::new();
-    while let Some(second) = seconds.read()? {
-        let ends_us = (u64::from(second.second) + 1) * INTERVAL_US;
-        events.clear();
-        while let Some(now) = event.filter(|event| event.at_us < ends_us) {
-            events.push(now);
-            event = outages.read()?;
-        }
-        fold.add(&second, &events);
-    }
-    times::read(folder, |second, series, times| {
-        fold.add_times(second, series, times)
-    })?;
-    let cut_off = records.was_cut_off() || seconds.was_cut_off() || outages.was_cut_off();
-    Ok(fold.finish(faults, end, cut_off))
+    Ok((faults, records.was_cut_off()))
 }
 
 /// Up to where there is a record, for a run that did not say where it ended.
-fn recorded_us(folder: &Folder) -> Result<u64, FolderError> {
-    let mut seconds = folder.lines::<Second>(folder::INTERVALS)?;
-    let mut recorded_us = 0;
-    while let Some(second) = seconds.read()? {
+fn recorded_us(folder: &Folder, from: u32) -> Result<u64, FolderError> {
+    let mut source = Source::open(folder, Part::Whole, from)?;
+    let mut recorded_us = u64::from(from) * INTERVAL_US;
+    let mut events = Vec::new();
+    while let Some(second) = source.read(&mut events)? {
         recorded_us = (u64::from(second.second) + 1) * INTERVAL_US;
     }
     Ok(recorded_us)

@@ -16,7 +16,7 @@ use crate::scenario::measure::{Latency, MessageCount, Quantile, SessionCount};
 use super::value::Value;
 
 /// Sums over one part of a run.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct ScopeSummary {
     /// Its name: `run`, a phase's, or a fault's.
     pub name: String,

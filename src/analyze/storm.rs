@@ -21,7 +21,7 @@ use crate::scenario::{FaultKind, Measure, NodeId};
 pub const RECOVERED_SHARE: f64 = 0.99;
 
 /// What became of a node that was killed and came back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Returned {
     /// Which.
     pub node: NodeId,
@@ -36,7 +36,7 @@ pub struct Returned {
 }
 
 /// The storm after one fault.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Storm {
     /// What every part of a run has.
     pub scope: ScopeSummary,
@@ -68,6 +68,7 @@ pub struct Storm {
     was_below: bool,
     out: HashSet<u32>,
     cut_clients: HashSet<u32>,
+    is_closed: bool,
     idle_timeout_us: u64,
 }
 
@@ -115,6 +116,7 @@ impl Storm {
             was_below: false,
             out: HashSet::new(),
             cut_clients: HashSet::new(),
+            is_closed: false,
             idle_timeouts: 0,
             idle_timeout_us,
         }
@@ -224,8 +226,27 @@ impl Storm {
         }
     }
 
+    /// Goes on from what was summed up before: all but the window and the end of the fault, which are better known now.
+    pub fn adopt(&mut self, saved: Self) {
+        let (window, ended_us) = (self.window.clone(), self.ended_us);
+        *self = saved;
+        self.scope.window = window.clone();
+        self.window = window;
+        self.ended_us = ended_us;
+    }
+
+    /// Closes the window if it ends before `at_us`: who was cut and who is out need not be remembered any longer.
+    pub fn close_by(&mut self, at_us: u64) {
+        if self.seen && self.window.end <= at_us {
+            self.finish();
+        }
+    }
+
     /// Closes the window.
     pub fn finish(&mut self) {
+        if std::mem::replace(&mut self.is_closed, true) {
+            return;
+        }
         self.clients_cut = self.cut_clients.len() as u64;
         self.never_recovered = self.out.len() as u64;
         self.cut_clients = HashSet::new();

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,18 +10,29 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
-use crate::record::folder::{self, Folder, FolderError};
+use crate::record::folder::{Folder, FolderError};
 use crate::record::interval::Series;
 
-/// Hands each histogram with its second and series to `each`.
+/// Hands each entry of these files to `each`.
 ///
 /// # Errors
-/// When the log is not there, or a whole line is none of an HDR log.
-pub fn read(
+/// When a log is not there, or a whole line is none of an HDR log; those of `each`.
+pub(super) fn read(
     folder: &Folder,
-    mut each: impl FnMut(u32, Series, &Histogram<u64>),
+    files: &[&str],
+    mut each: impl FnMut(Entry) -> Result<(), FolderError>,
 ) -> Result<(), FolderError> {
-    let path = folder.file(folder::LATENCY);
+    files
+        .iter()
+        .try_for_each(|file| read_file(folder, file, &mut each))
+}
+
+fn read_file(
+    folder: &Folder,
+    file: &str,
+    mut each: impl FnMut(Entry) -> Result<(), FolderError>,
+) -> Result<(), FolderError> {
+    let path = folder.file(file);
     let failed = |source| FolderError::Read {
         path: path.clone(),
         source,
@@ -41,14 +53,21 @@ pub fn read(
             line: number,
             problem,
         };
-        if let Some((second, series, times)) = parsed.map_err(content)? {
-            each(second, series, &times);
+        if let Some(entry) = parsed.map_err(content)? {
+            each(entry)?;
         }
     }
     Ok(())
 }
 
-type Entry = (u32, Series, Histogram<u64>);
+/// What one line holds.
+pub(super) struct Entry {
+    pub(super) series: Series,
+    /// Its first second, and how many there are.
+    pub(super) second: u32,
+    pub(super) seconds: u32,
+    pub(super) times: Histogram<u64>,
+}
 
 /// One line; `None` for comments and for series that this version does not know.
 fn parse(line: &[u8], deserializer: &mut Deserializer) -> Result<Option<Entry>, String> {
@@ -72,8 +91,13 @@ fn parse(line: &[u8], deserializer: &mut Deserializer) -> Result<Option<Entry>, 
     let times = deserializer
         .deserialize(&mut bytes.as_slice())
         .map_err(|error| format!("{error:?}"))?;
-    let second = u32::try_from(interval.start_timestamp().as_secs()).unwrap_or(u32::MAX);
-    Ok(Some((second, series, times)))
+    let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+    Ok(Some(Entry {
+        series,
+        second: seconds(interval.start_timestamp()),
+        seconds: seconds(interval.duration()),
+        times,
+    }))
 }
 
 #[cfg(test)]

@@ -75,6 +75,14 @@ pub(super) enum Command {
         #[arg(long)]
         scratch: PathBuf,
     },
+    /// Thins the part of a run's record that was put aside; started by `run`.
+    #[command(hide = true)]
+    Thin {
+        #[arg(long)]
+        folder: PathBuf,
+        #[arg(long)]
+        access_log: PathBuf,
+    },
     /// Becomes a command that dies with its parent; used by `run`.
     #[command(hide = true)]
     Tether {

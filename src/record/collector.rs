@@ -4,14 +4,13 @@
 //! that of the few seconds in flight, however long the run.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use hdrhistogram::serialization::V2DeflateSerializer;
-use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use serde::{Deserialize, Serialize};
 
 use super::folder::{self, Folder, FolderError, Lines};
 use super::generator::{Health, Usage};
+use super::hlog;
 use super::interval::{Bins, Counts, Gauges, INTERVAL_US, Interval, NodeSessions, Series};
 use super::outage::OutageEvent;
 use super::times::Times;
@@ -128,6 +127,8 @@ pub struct Collector {
     intervals: Lines,
     outages: Lines,
     latency: Lines,
+    /// Of the HDR log: says when the run began.
+    header: Vec<u8>,
     totals: Counts,
     times: [Times; Series::ALL.len()],
     health: Health,
@@ -143,14 +144,10 @@ impl Collector {
     /// When they cannot be made.
     pub fn create(folder: &Folder, shards: usize) -> Result<Self, FolderError> {
         let mut latency = folder.append(folder::LATENCY)?;
-        let mut header = Vec::new();
-        // Writing to memory cannot fail, and neither can writing a header.
-        let _ = IntervalLogWriterBuilder::new()
-            .add_comment("[wssoak: values are microseconds; one line per series and second]")
-            .with_base_time(SystemTime::now())
-            .begin_log_with(&mut header, &mut V2DeflateSerializer::new());
+        let header = hlog::header(SystemTime::now());
         latency.push_raw(&header)?;
         Ok(Self {
+            header,
             pending: BTreeMap::new(),
             pending_outages: Vec::new(),
             reached: vec![0; shards],
@@ -247,27 +244,35 @@ impl Collector {
     }
 
     fn write_times(&mut self, interval: &Interval) -> Result<(), FolderError> {
-        let start = Duration::from_secs(u64::from(interval.second));
         let mut lines = Vec::new();
-        let mut serializer = V2DeflateSerializer::new();
         for series in Series::ALL {
             let times = &interval.times[series as usize];
             self.times[series as usize].merge(times);
-            if let Some(histogram) = times.get()
-                && let Ok(mut log) =
-                    IntervalLogWriterBuilder::new().begin_log_with(&mut lines, &mut serializer)
-            {
-                // In memory, with bounds that the format holds: cannot fail.
-                let _ = log.write_histogram(
-                    histogram,
-                    start,
-                    Duration::from_secs(1),
-                    Tag::new(series.name()),
-                );
+            if let Some(histogram) = times.get() {
+                hlog::push(&mut lines, series, interval.second, 1, histogram);
             }
         }
         self.latency.push_raw(&lines)?;
         self.latency.flush()
+    }
+
+    /// Bytes of the second-by-second record since it was begun or begun anew.
+    pub fn detail_bytes(&self) -> u64 {
+        self.intervals.written() + self.outages.written() + self.latency.written()
+    }
+
+    /// Puts the record so far aside under the names of [`folder::OLD`] and begins anew.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn put_aside(&mut self, folder: &Folder) -> Result<(), FolderError> {
+        let [intervals, outages, latency] = folder::OLD;
+        // The outages last: without their seconds nobody reads them.
+        self.latency.begin_anew(folder, latency.0, latency.1)?;
+        self.latency.push_raw(&self.header)?;
+        self.intervals
+            .begin_anew(folder, intervals.0, intervals.1)?;
+        self.outages.begin_anew(folder, outages.0, outages.1)
     }
 
     /// Have all shards sent their last report?

@@ -27,6 +27,18 @@ pub const LATENCY: &str = "latency.hlog";
 pub const END: &str = "end.json";
 /// The report: `crate::report::schema::Report`.
 pub const RESULT: &str = "result.json";
+/// What [`INTERVALS`], [`OUTAGES`] and [`LATENCY`] held before they were begun anew, until it is thinned.
+pub const OLD: [(&str, &str); 3] = [
+    (INTERVALS, "intervals.old.jsonl"),
+    (OUTAGES, "outages.old.jsonl"),
+    (LATENCY, "latency.old.hlog"),
+];
+/// What the thinned part of the record adds up to: `crate::analyze::thin::Checkpoint`.
+pub const CHECKPOINT: &str = "checkpoint.json";
+/// The thinned part of [`INTERVALS`]: one [`super::history::Stretch`] a line.
+pub const HISTORY: &str = "history.jsonl";
+/// The thinned part of [`LATENCY`].
+pub const HISTORY_LATENCY: &str = "history.hlog";
 /// Folder of nginx's configuration and logs and of the nodes' logs.
 pub const LOGS: &str = "logs";
 
@@ -221,9 +233,29 @@ impl Folder {
         match OpenOptions::new().create(true).append(true).open(&path) {
             Ok(file) => Ok(Lines {
                 path,
+                written: 0,
                 writer: BufWriter::with_capacity(1 << 16, file),
             }),
             Err(source) => Err(FolderError::Write { path, source }),
+        }
+    }
+
+    /// Is there a file of this name?
+    pub fn has(&self, name: &str) -> bool {
+        self.file(name).exists()
+    }
+
+    /// Removes a file; one that is not there is gone already.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove(&self, name: &str) -> Result<(), FolderError> {
+        match fs::remove_file(self.file(name)) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(FolderError::Write {
+                path: self.file(name),
+                source,
+            }),
+            _ => Ok(()),
         }
     }
 }
@@ -279,6 +311,7 @@ impl<T: DeserializeOwned> LineReader<T> {
 #[derive(Debug)]
 pub struct Lines {
     path: PathBuf,
+    written: u64,
     writer: BufWriter<File>,
 }
 
@@ -288,9 +321,10 @@ impl Lines {
     /// # Errors
     /// When the disk does not take it.
     pub fn push(&mut self, value: &impl Serialize) -> Result<(), FolderError> {
-        serde_json::to_writer(&mut self.writer, value)
+        let mut counted = Counted(self);
+        serde_json::to_writer(&mut counted, value)
             .map_err(io::Error::from)
-            .and_then(|()| self.writer.write_all(b"\n"))
+            .and_then(|()| counted.write_all(b"\n"))
             .map_err(|source| FolderError::Write {
                 path: self.path.clone(),
                 source,
@@ -302,12 +336,36 @@ impl Lines {
     /// # Errors
     /// When the disk does not take them.
     pub fn push_raw(&mut self, bytes: &[u8]) -> Result<(), FolderError> {
-        self.writer
+        Counted(self)
             .write_all(bytes)
             .map_err(|source| FolderError::Write {
                 path: self.path.clone(),
                 source,
             })
+    }
+
+    /// Bytes appended since it was opened or begun anew.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Gives the file another name in the same folder and begins anew under its own.
+    ///
+    /// # Errors
+    /// When the disk does not take what is left of the old one, or the new one cannot be made.
+    pub fn begin_anew(
+        &mut self,
+        folder: &Folder,
+        name: &str,
+        old: &str,
+    ) -> Result<(), FolderError> {
+        self.flush()?;
+        fs::rename(&self.path, folder.file(old)).map_err(|source| FolderError::Write {
+            path: self.path.clone(),
+            source,
+        })?;
+        *self = folder.append(name)?;
+        Ok(())
     }
 
     /// Hands everything to the system.
@@ -319,6 +377,20 @@ impl Lines {
             path: self.path.clone(),
             source,
         })
+    }
+}
+
+struct Counted<'a>(&'a mut Lines);
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.0.writer.write(bytes)?;
+        self.0.written += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.writer.flush()
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 
 use crate::units::micros;
 
@@ -78,9 +81,57 @@ impl Times {
     }
 }
 
+/// In the encoding of the HDR log, base64; empty without data.
+impl serde::Serialize for Times {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = Vec::new();
+        if let Some(histogram) = self.get() {
+            V2DeflateSerializer::new()
+                .serialize(histogram, &mut bytes)
+                .map_err(|error| serde::ser::Error::custom(format!("{error:?}")))?;
+        }
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Times {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        let bytes = STANDARD
+            .decode(String::deserialize(deserializer)?)
+            .map_err(Error::custom)?;
+        if bytes.is_empty() {
+            return Ok(Self::default());
+        }
+        let histogram = Deserializer::new()
+            .deserialize(&mut bytes.as_slice())
+            .map_err(|error| Error::custom(format!("no histogram: {error:?}")))?;
+        let mut times = Self::default();
+        times.merge_histogram(&histogram);
+        Ok(times)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(us in prop::collection::vec(1u64..LONGEST_US, 0..50)) {
+            let mut times = Times::default();
+            us.iter().for_each(|us| times.record_us(*us));
+            let text = serde_json::to_string(&times).unwrap();
+            let back: Times = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(times.get(), back.get());
+        }
+
+        #[test]
+        fn no_text_panics(text in "[A-Za-z0-9+/=]{0,60}") {
+            let _ = serde_json::from_str::<Times>(&format!("\"{text}\""));
+        }
+    }
 
     #[test]
     fn a_time_beyond_the_range_is_clipped_and_counted() {

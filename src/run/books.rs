@@ -1,19 +1,18 @@
 //! The end of a run: waits for nginx to have seen every tunnel end, reads what nginx and the nodes counted, and takes
 //! everything down.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::time::Duration;
 
-use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::controller::Measured;
 use super::run_end;
+use crate::analyze::replay;
 use crate::error::Error;
 use crate::plan::Plan;
+use crate::record::access;
 use crate::record::collector::{NodeBooks, Outcome, ProxyBooks, RunEnd};
+use crate::record::folder::Folder;
 use crate::scenario::NodeId;
 use crate::topology::{Bundled, Incarnation};
 
@@ -27,6 +26,7 @@ pub(super) async fn close(
     plan: &Plan,
     topology: &Bundled,
     measured: Result<Measured, Error>,
+    folder: &Folder,
 ) -> Result<RunEnd, Error> {
     let hurry = measured.as_ref().map_or(true, |measured| measured.hurry);
     let finished = matches!(&measured, Ok(measured) if measured.outcome == Outcome::Finished);
@@ -43,7 +43,7 @@ pub(super) async fn close(
     } else {
         topology.down().await
     };
-    let mut end = run_end(measured?, drained, Vec::new());
+    let mut end = run_end(measured?, drained);
     if finished && !drained && !hurry {
         end.notes.push(format!(
             "nginx still counted connections {} after every client had left: did one of its workers die?",
@@ -67,14 +67,14 @@ pub(super) async fn close(
             }
         })
         .collect();
-    let (tunnel_lines, other_lines) = match count_lines(&topology.access_log()) {
-        Some((tunnels, others)) => (Some(tunnels), Some(others)),
-        None => (None, None),
-    };
+    // One that cannot be read spoils the report, which reads it too.
+    let thinned = replay::checkpoint(folder).ok().flatten();
+    let counted = thinned.map_or_else(Default::default, |thinned| thinned.access);
+    let lines = access::count_all(&topology.access_log(), counted);
     end.proxy = ProxyBooks {
         requests,
-        tunnel_lines,
-        other_lines,
+        tunnel_lines: lines.map(|lines| lines.tunnels),
+        other_lines: lines.map(|lines| lines.others),
     };
     Ok(end)
 }
@@ -102,33 +102,4 @@ async fn wait_for_drain(topology: &Bundled) -> bool {
         }
     }
     false
-}
-
-#[derive(Deserialize)]
-struct AccessLine {
-    status: String,
-    client: String,
-}
-
-/// Lines of the access log with status 101, and others; `None` when there is no log in our format.
-fn count_lines(path: &Path) -> Option<(u64, u64)> {
-    let mut reader = BufReader::new(File::open(path).ok()?);
-    let (mut tunnels, mut others) = (0, 0);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        if reader.read_until(b'\n', &mut line).ok()? == 0 {
-            return Some((tunnels, others));
-        }
-        let entry: AccessLine = serde_json::from_slice(&line).ok()?;
-        // Every client says who it is; what does not is a poll of a template's status page.
-        if entry.client.is_empty() {
-            continue;
-        }
-        if entry.status == "101" {
-            tunnels += 1;
-        } else {
-            others += 1;
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! The loop of a run: selects over everything that can happen and owns its state.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::signals::Signals;
+use super::thinner::Thinner;
 use crate::client::fleet::{Fleet, Share};
 use crate::client::message::{Order, PROTOCOL};
 use crate::client::settings::settings;
@@ -97,6 +98,8 @@ pub(super) struct Measured {
     pub(super) collector: Collector,
     /// A second signal: skip whatever can be skipped but cleaning up.
     pub(super) hurry: bool,
+    /// What a reader of the report should know.
+    pub(super) notes: Vec<String>,
 }
 
 /// Runs the load and the faults until the end, a signal, or something that breaks.
@@ -107,6 +110,7 @@ pub(super) async fn measure(
     progress: &Progress,
     signals: &mut Signals,
     crew: Crew,
+    exe: &Path,
 ) -> Result<Measured, Error> {
     let collector = Collector::create(folder, crew.members())?;
     let faults = folder.append(folder::FAULTS)?;
@@ -131,6 +135,8 @@ pub(super) async fn measure(
         records,
     ));
     let controller = Controller {
+        thinner: Thinner::new(folder, exe.to_owned(), plan.scenario.record.detail),
+        topology,
         plan,
         progress,
         started,
@@ -143,12 +149,12 @@ pub(super) async fn measure(
         measured_us: 0,
         hurry: false,
     };
-    Ok(controller
-        .control(topology, injector, record_reports, signals)
-        .await)
+    Ok(controller.control(injector, record_reports, signals).await)
 }
 
 struct Controller<'a> {
+    topology: &'a Bundled,
+    thinner: Thinner,
     plan: &'a Plan,
     progress: &'a Progress,
     started: Instant,
@@ -165,7 +171,6 @@ struct Controller<'a> {
 impl Controller<'_> {
     async fn control(
         mut self,
-        topology: &Bundled,
         mut injector: JoinHandle<()>,
         mut records: mpsc::UnboundedReceiver<FaultRecord>,
         signals: &mut Signals,
@@ -174,16 +179,8 @@ impl Controller<'_> {
         let mut injecting = true;
         loop {
             tokio::select! {
-                report = self.fleet.report() => match report {
-                    Some(report) => {
-                        let lost = matches!(report.end, Some(ReportEnd::Lost(_)));
-                        self.take_report(report);
-                        if lost && !injecting {
-                            self.stop_fleet().await;
-                        }
-                    }
-                    None => break,
-                },
+                // Faults before reports: a second is only summed up for good when every fault that began in it is known.
+                biased;
                 Some(record) = records.recv() => self.take_fault(&record),
                 joined = &mut injector, if injecting => {
                     injecting = false;
@@ -194,7 +191,7 @@ impl Controller<'_> {
                         self.stop_fleet().await;
                     }
                 }
-                exit = topology.unexpected_exit() => {
+                exit = self.topology.unexpected_exit() => {
                     let log = if exit.log.is_empty() { String::new() } else { format!("; its last words: {}", exit.log) };
                     self.begin_stop(Outcome::Broken(format!("{} ended on its own ({}){log}", exit.name, exit.status)));
                     if !injecting {
@@ -224,6 +221,16 @@ impl Controller<'_> {
                         self.stop_fleet().await;
                     }
                 }
+                report = self.fleet.report() => match report {
+                    Some(report) => {
+                        let lost = matches!(report.end, Some(ReportEnd::Lost(_)));
+                        self.take_report(report);
+                        if lost && !injecting {
+                            self.stop_fleet().await;
+                        }
+                    }
+                    None => break,
+                },
             }
         }
         while let Ok(record) = records.try_recv() {
@@ -245,6 +252,7 @@ impl Controller<'_> {
             measured_us: self.measured_us,
             collector: self.collector,
             hurry: self.hurry,
+            notes: self.thinner.finish(self.hurry).await.into_iter().collect(),
         }
     }
 
@@ -281,12 +289,18 @@ impl Controller<'_> {
                 for second in &seconds {
                     self.show(second);
                 }
+                if self.stopping.is_none()
+                    && let Err(error) = self.thinner.look(&mut self.collector, self.topology)
+                {
+                    self.lost_disk(&error);
+                }
             }
             Err(error) => self.lost_disk(&error),
         }
     }
 
     fn take_fault(&mut self, record: &FaultRecord) {
+        self.thinner.note(record);
         self.fault_on = (record.confirmed_us.is_some() && record.ended_us.is_none())
             .then(|| record.name.clone());
         if let Err(error) = self.faults.push(record).and_then(|()| self.faults.flush()) {

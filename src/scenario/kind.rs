@@ -272,8 +272,12 @@ pub(super) fn interval(item: &Item) -> Result<Duration, Complaint> {
     Ok(Duration::from_secs_f64(1.0 / rate))
 }
 
-/// A size in `[least, most]` bytes.
-pub(super) fn size_in(least: u32, most: u32) -> impl Fn(&Item) -> Result<u32, Complaint> {
+/// A size in `[least, most]` bytes; `why` is said of one that is not.
+pub(super) fn size_in(
+    least: u32,
+    most: u32,
+    why: &'static str,
+) -> impl Fn(&Item) -> Result<u32, Complaint> {
     move |item| {
         const MUST: &str = "must be a size";
         let text = match (&item.value, &item.literal) {
@@ -291,7 +295,7 @@ pub(super) fn size_in(least: u32, most: u32) -> impl Fn(&Item) -> Result<u32, Co
                 format!("must be from {least}B to {}MiB", most >> 20),
                 format!("{} is out of range", shortened(text)),
             )
-            .help(format!("the head of a message alone takes {least} bytes")));
+            .help(why));
         }
         Ok(size)
     }

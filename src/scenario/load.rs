@@ -70,6 +70,7 @@ fn read(root: &Table, path: &Path, log: &Log) -> Scenario {
     let clients = section::clients::read(&mut top, &duration);
     let (traffic, heartbeat) = section::talk::read(&mut top);
     let reconnect = section::reconnect::read(&mut top);
+    let record = section::record::read(&mut top);
     let world = section::faults::World {
         duration: &duration,
         nodes: &topology.nodes,
@@ -89,6 +90,7 @@ fn read(root: &Table, path: &Path, log: &Log) -> Scenario {
         traffic: traffic.value,
         heartbeat: heartbeat.value,
         reconnect,
+        record,
         phases: phases.value,
         faults: faults.value,
         objectives,

@@ -46,6 +46,8 @@ pub struct Scenario {
     pub heartbeat: Heartbeat,
     /// What a client does after a failed attempt or a lost session.
     pub reconnect: Reconnect,
+    /// What is kept on disk.
+    pub record: Record,
     /// Named stretches of the run that cover it without gaps; at least one; the first starts at zero.
     pub phases: Vec<Phase>,
     /// What goes wrong, in order of `at`.
@@ -205,6 +207,13 @@ pub enum Jitter {
     Equal,
     /// Uniform in [base, 3·previous), at most `cap`; growth comes from the previous delay, not from the policy.
     Decorrelated,
+}
+
+/// What is kept on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record {
+    /// Bytes that the second-by-second record may take before its older half is thinned. The totals never are.
+    pub detail: u32,
 }
 
 /// A named stretch of the run. It ends where the next one starts.

@@ -19,6 +19,7 @@ use super::process::{Exit, Exits};
 use super::proxy::Proxy;
 use super::setup::{access_log, conf_input, nameable, rendered, write_whole};
 use super::warden::Warden;
+use crate::record::access::aside;
 use crate::scenario::{Heartbeat, NodeId, Topology, Traffic};
 use crate::wire::{Behaviour, Ledger, NodeStats};
 
@@ -335,6 +336,22 @@ impl Bundled {
     /// All lives of nginx so far, oldest first, each with its last counters.
     pub fn proxy_incarnations(&self) -> Vec<Incarnation> {
         self.proxy.lives()
+    }
+
+    /// Gives nginx's logs other names and has it begin new ones, unless the ones before have not been counted yet. What
+    /// was put aside before the last time is for whoever counts it.
+    pub fn put_logs_aside(&self) {
+        let access_log = self.access_log();
+        let (newer, older) = (aside(&access_log, 1), aside(&access_log, 2));
+        if older.exists() {
+            return;
+        }
+        // Lines are written to the file that is open until every worker has noticed, hence the two generations. A log that
+        // cannot be renamed goes on as it is.
+        let _ = std::fs::rename(&newer, &older);
+        let _ = std::fs::rename(&access_log, &newer);
+        let _ = std::fs::rename(&self.proxy.error_log, aside(&self.proxy.error_log, 1));
+        self.proxy.reopen_logs();
     }
 
     /// Process ids of everything that runs: warden, nodes, nginx and its workers.

@@ -310,6 +310,13 @@ impl Proxy {
             .collect()
     }
 
+    /// SIGUSR1: it opens its logs anew, those of old workers included.
+    pub(super) fn reopen_logs(&self) {
+        if let Some(process) = self.master() {
+            process.signal(Signal::USR1);
+        }
+    }
+
     /// SIGHUP; returns when there is a worker that was not there before.
     pub(super) async fn reload(&self) -> Result<ReloadSeen, TopologyError> {
         let process = self.master().ok_or_else(not_running)?;

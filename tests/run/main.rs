@@ -5,3 +5,4 @@ mod command;
 mod ends;
 mod scenarios;
 mod support;
+mod thin;

@@ -55,6 +55,7 @@ pub(super) fn settings(scenario: &Scenario) -> Vec<Setting> {
         );
     }
     reconnect(&mut list, scenario);
+    list.add("record.detail", bytes(scenario.record.detail));
     list.0
 }
 
@@ -149,6 +150,15 @@ fn reconnect(list: &mut List, scenario: &Scenario) {
         .attempts
         .map_or("without end".into(), |most| show_count(most.into()));
     list.add("reconnect.attempts", attempts);
+}
+
+/// As it would be written in the file.
+fn bytes(bytes: u32) -> String {
+    match (bytes % (1 << 20), bytes % (1 << 10)) {
+        (0, _) => format!("{}MiB", bytes >> 20),
+        (_, 0) => format!("{}KiB", bytes >> 10),
+        _ => format!("{bytes}B"),
+    }
 }
 
 fn senders(clients: bool, nodes: bool) -> &'static str {

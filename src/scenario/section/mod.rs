@@ -10,6 +10,7 @@ pub(super) mod clients;
 pub(super) mod faults;
 pub(super) mod phases;
 pub(super) mod reconnect;
+pub(super) mod record;
 pub(super) mod talk;
 pub(super) mod topology;
 

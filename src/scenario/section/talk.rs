@@ -34,7 +34,14 @@ fn traffic(table: &mut Reader<'_>) -> Field<Traffic> {
     let source = table.get("source", kind::one_of(SENDERS)).or((true, false));
     let interval = table.get("rate", kind::interval).or(Duration::from_secs(1));
     let size = table
-        .get("size", kind::size_in(Frame::SIZE as u32, MOST_BYTES))
+        .get(
+            "size",
+            kind::size_in(
+                Frame::SIZE as u32,
+                MOST_BYTES,
+                "the head of a message alone takes 24 bytes",
+            ),
+        )
         .or(128);
     let resend = table.get("resend", kind::switch).or(false);
     if source.value == (false, false) {
@@ -97,6 +104,9 @@ fn heartbeat(table: &mut Reader<'_>) -> Field<Heartbeat> {
         pong_timeout: pong_timeout.value,
     })
 }
+
+// What is said of messages that are too small.
+const _: () = assert!(Frame::SIZE == 24);
 
 #[cfg(test)]
 mod tests {
