@@ -4,12 +4,11 @@ use super::Summary;
 use super::fold::Fold;
 use super::times;
 use crate::fault::FaultRecord;
-use crate::plan::Plan;
+use crate::plan::{OccurrenceId, Plan};
 use crate::record::collector::{RunEnd, Second};
 use crate::record::folder::{self, Folder, FolderError};
 use crate::record::interval::INTERVAL_US;
 use crate::record::outage::OutageEvent;
-use crate::scenario::Scenario;
 use crate::units::micros;
 
 /// Reads the record of a run of `plan` back and measures it; `end` is how the run ended, if it did.
@@ -17,7 +16,7 @@ use crate::units::micros;
 /// # Errors
 /// When a file is missing or not what it should be.
 pub fn replay(folder: &Folder, plan: &Plan, end: Option<RunEnd>) -> Result<Summary, FolderError> {
-    let mut faults = planned(&plan.scenario);
+    let mut faults = planned(plan);
     let mut records = folder.lines::<FaultRecord>(folder::FAULTS)?;
     while let Some(record) = records.read()? {
         if let Some(slot) = faults.get_mut(usize::from(record.id.0)) {
@@ -59,10 +58,10 @@ fn recorded_us(folder: &Folder) -> Result<u64, FolderError> {
     Ok(recorded_us)
 }
 
-/// The faults of a scenario, none of which has happened.
-fn planned(scenario: &Scenario) -> Vec<FaultRecord> {
+/// The faults of a plan, none of which has happened.
+fn planned(plan: &Plan) -> Vec<FaultRecord> {
     (0u16..)
-        .zip(&scenario.faults)
-        .map(|(id, fault)| FaultRecord::planned(crate::scenario::FaultId(id), fault))
+        .zip(&plan.faults)
+        .map(|(id, fault)| FaultRecord::planned(OccurrenceId(id), fault))
         .collect()
 }
