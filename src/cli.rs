@@ -145,7 +145,7 @@ fn validate(files: &[PathBuf], overrides: &[Override]) -> Result<u8, Error> {
                 "{}: ok ({} clients, {} faults, {} objectives, {})",
                 file.display(),
                 units::show_count(plan.scenario.most_clients().into()),
-                plan.scenario.faults.len(),
+                plan.faults.len(),
                 plan.scenario.objectives.len(),
                 units::show_duration(plan.scenario.duration),
             ))?,

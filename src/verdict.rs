@@ -96,11 +96,15 @@ pub fn judge(scenario: &Scenario, summary: &Summary) -> Judgement {
 
 /// One objective against the measures.
 pub fn evaluate(objective: &Objective, summary: &Summary) -> Judged {
-    let actual = summary.value(objective.measure, &objective.scope);
-    let held = match actual {
-        None => Held::NoData,
-        Some(value) if objective.comparison.holds(value.as_f64(), objective.bound) => Held::Yes,
-        Some(_) => Held::No,
+    let values = summary.values(objective.measure, &objective.scope);
+    let holds = |value: &Value| objective.comparison.holds(value.as_f64(), objective.bound);
+    // Of a fault that happened several times, the first time that misses decides.
+    let missed = values.iter().flatten().copied().find(|value| !holds(value));
+    let actual = missed.or_else(|| values.into_iter().flatten().reduce(Value::worse));
+    let held = match (actual, missed) {
+        (None, _) => Held::NoData,
+        (_, Some(_)) => Held::No,
+        _ => Held::Yes,
     };
     Judged {
         objective: objective.text.clone(),

@@ -34,7 +34,7 @@ struct Sums {
     books: FleetBooks,
     connected: u64,
     nodes: Vec<NodeSessions>,
-    out: HashMap<u32, (u64, Option<usize>)>,
+    out: HashMap<u32, u64>,
     cuts: u64,
     silent_cuts: u64,
     uncounted: u64,

@@ -15,7 +15,7 @@ use crate::plan::Plan;
 use crate::record::collector::{Outcome, RunEnd, Second};
 use crate::record::interval::{BIN_US, BINS, INTERVAL_US, NodeSessions, Series};
 use crate::record::outage::{Change, OutageEvent};
-use crate::scenario::FaultKind;
+use crate::scenario::{FaultKind, ProxyFault};
 use crate::units::micros;
 
 /// How much later than a whole second a run may stop and still have measured that second.
@@ -31,8 +31,8 @@ pub(super) struct Fold<'a> {
     pub(super) books: FleetBooks,
     pub(super) connected: u64,
     pub(super) nodes: Vec<NodeSessions>,
-    /// Open cuts: when, and in which storm.
-    pub(super) out: HashMap<u32, (u64, Option<usize>)>,
+    /// Open cuts: when.
+    pub(super) out: HashMap<u32, u64>,
     pub(super) cuts: u64,
     /// Sessions cut while nginx was being stopped, for which it writes no log line.
     pub(super) silent_cuts: u64,
@@ -58,24 +58,18 @@ impl<'a> Fold<'a> {
         let idle_timeout_us = micros(scenario.topology.nginx.proxy_read_timeout);
         let mut storms = Vec::new();
         let mut stops = Vec::new();
-        for (index, (fault, record)) in scenario.faults.iter().zip(faults).enumerate() {
-            let next = faults[index + 1..]
-                .iter()
-                .find_map(|later| later.confirmed_us.and(later.began_us));
+        for (fault, record) in plan.faults.iter().zip(faults) {
             let window = match record.confirmed_us.and(record.began_us) {
                 Some(began_us) => {
-                    began_us..next.unwrap_or(measured_us).min(measured_us).max(began_us)
+                    let next = next_begun(record, faults).unwrap_or(measured_us);
+                    began_us..next.min(measured_us).max(began_us)
                 }
                 None => 0..0,
             };
-            storms.push(Storm::new(
-                &fault.name,
-                &fault.kind,
-                window,
-                record.ended_us,
-                idle_timeout_us,
-            ));
-            if let (FaultKind::RestartProxy, Some(began_us)) = (&fault.kind, record.began_us) {
+            storms.push(Storm::new(fault, window, record.ended_us, idle_timeout_us));
+            if let (FaultKind::Proxy(ProxyFault::Restart), Some(began_us)) =
+                (&fault.kind, record.began_us)
+            {
                 stops.push((began_us, record.ended_us.unwrap_or(u64::MAX)));
             }
         }
@@ -174,11 +168,8 @@ impl<'a> Fold<'a> {
         };
         self.misplaced += u64::from(!is_in_place);
         let wanted = self.plan.load.wanted(Duration::from_micros(event.at_us));
-        let mut storm_of_cut = None;
-        for (index, storm) in self.storms.iter_mut().enumerate() {
-            if storm.event(event, self.connected, wanted) {
-                storm_of_cut = Some(index);
-            }
+        for storm in &mut self.storms {
+            storm.event(event, self.connected, wanted);
         }
         match event.what {
             Change::Cut {
@@ -193,7 +184,7 @@ impl<'a> Fold<'a> {
                     self.silent_cuts += 1;
                 }
                 if self.run.add_cut(event.at_us, cause, silence_us) {
-                    self.out.insert(event.client, (event.at_us, storm_of_cut));
+                    self.out.insert(event.client, event.at_us);
                 }
                 for phase in &mut self.phases {
                     phase.add_cut(event.at_us, cause, silence_us);
@@ -205,20 +196,16 @@ impl<'a> Fold<'a> {
     }
 
     fn outage_over(&mut self, event: &OutageEvent, back: Option<()>, attempts: u32) {
-        let Some((cut_us, storm)) = self.out.remove(&event.client) else {
+        let Some(cut_us) = self.out.remove(&event.client) else {
             return;
         };
         let lasted_us = back.map(|()| event.at_us - cut_us);
         self.run.add_outage(lasted_us, attempts);
-        for phase in self
-            .phases
-            .iter_mut()
-            .filter(|phase| phase.window.contains(&cut_us))
-        {
-            phase.add_outage(lasted_us, attempts);
-        }
-        if let Some(storm) = storm.and_then(|index| self.storms.get_mut(index)) {
-            storm.scope.add_outage(lasted_us, attempts);
+        let storms = self.storms.iter_mut().map(|storm| &mut storm.scope);
+        for scope in self.phases.iter_mut().chain(storms) {
+            if scope.window.contains(&cut_us) {
+                scope.add_outage(lasted_us, attempts);
+            }
         }
     }
 
@@ -356,6 +343,17 @@ impl<'a> Fold<'a> {
         }
         entries
     }
+}
+
+/// When the next fault began that was not to overlap this one.
+fn next_begun(this: &FaultRecord, all: &[FaultRecord]) -> Option<u64> {
+    all.iter()
+        .filter(|other| {
+            other.planned_begin_us >= this.planned_end_us
+                && other.planned_begin_us > this.planned_begin_us
+        })
+        .filter_map(|other| other.confirmed_us.and(other.began_us))
+        .min()
 }
 
 /// Sessions opened in the bins within 200 ms of a moment.

@@ -34,9 +34,9 @@ pub struct Summary {
     pub run: ScopeSummary,
     /// Each phase, in the scenario's order.
     pub phases: Vec<ScopeSummary>,
-    /// Each fault, in the scenario's order.
+    /// Each time that a fault happened, in the plan's order.
     pub storms: Vec<Storm>,
-    /// What became of each fault, in the scenario's order.
+    /// What became of each of them.
     pub faults: Vec<FaultRecord>,
     /// The books.
     pub books: Vec<Entry>,
@@ -61,7 +61,24 @@ impl Summary {
             }
             Scope::Run => self.run.value(measure),
             Scope::Phase(index) => self.phases.get(*index)?.value(measure),
-            Scope::After(fault) => self.storms.get(usize::from(fault.0))?.value(measure),
+            Scope::After(_) => self
+                .values(measure, scope)?
+                .into_iter()
+                .reduce(Value::worse),
+        }
+    }
+
+    /// The values that an objective is about: one, but for a fault that happened several times; `None` when one of them
+    /// is without data.
+    pub fn values(&self, measure: Measure, scope: &Scope) -> Option<Vec<Value>> {
+        match scope {
+            Scope::After(fault) => self
+                .storms
+                .iter()
+                .filter(|storm| storm.fault == *fault)
+                .map(|storm| storm.value(measure))
+                .collect(),
+            _ => self.value(measure, scope).map(|value| vec![value]),
         }
     }
 

@@ -6,11 +6,10 @@ use super::fold::Fold;
 use super::source::{self, Part, Source};
 use super::times;
 use crate::fault::FaultRecord;
-use crate::plan::Plan;
+use crate::plan::{OccurrenceId, Plan};
 use crate::record::collector::RunEnd;
 use crate::record::folder::{self, Folder, FolderError};
 use crate::record::interval::INTERVAL_US;
-use crate::scenario::Scenario;
 use crate::units::micros;
 
 /// Reads the record of a run of `plan` back and measures it; `end` is how the run ended, if it did.
@@ -59,7 +58,7 @@ pub(super) fn recorded_faults(
     folder: &Folder,
     plan: &Plan,
 ) -> Result<(Vec<FaultRecord>, bool), FolderError> {
-    let mut faults = planned(&plan.scenario);
+    let mut faults = planned(plan);
     let mut records = folder.lines::<FaultRecord>(folder::FAULTS)?;
     while let Some(record) = records.read()? {
         if let Some(slot) = faults.get_mut(usize::from(record.id.0)) {
@@ -80,10 +79,10 @@ fn recorded_us(folder: &Folder, from: u32) -> Result<u64, FolderError> {
     Ok(recorded_us)
 }
 
-/// The faults of a scenario, none of which has happened.
-fn planned(scenario: &Scenario) -> Vec<FaultRecord> {
+/// The faults of a plan, none of which has happened.
+fn planned(plan: &Plan) -> Vec<FaultRecord> {
     (0u16..)
-        .zip(&scenario.faults)
-        .map(|(id, fault)| FaultRecord::planned(crate::scenario::FaultId(id), fault))
+        .zip(&plan.faults)
+        .map(|(id, fault)| FaultRecord::planned(OccurrenceId(id), fault))
         .collect()
 }

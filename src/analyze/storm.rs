@@ -1,7 +1,7 @@
 //! The reconnect storm after one fault: who was cut, how fast they came back, what it cost.
 //!
-//! Pure. The window runs from the moment the fault was seen to have taken effect to the next fault's, or to the end of
-//! measuring. Connected clients are followed from event to event, so recovery is exact to the microsecond that the
+//! Pure. The window runs from the beginning of a fault that took effect to the beginning of the next one that does not
+//! overlap it, or to the end of measuring; what happens while two faults are on belongs to both. Connected clients are followed from event to event, so recovery is exact to the microsecond that the
 //! events carry, not to the second.
 
 use std::collections::HashSet;
@@ -10,12 +10,13 @@ use std::ops::Range;
 use super::scope::{ScopeSummary, balance};
 use super::value::Value;
 use crate::cause::SessionEnd;
+use crate::plan::PlannedFault;
 use crate::record::collector::Second;
 use crate::record::interval::NodeSessions;
 use crate::record::outage::{Change, OutageEvent};
 use crate::record::times::Times;
 use crate::scenario::measure::Latency;
-use crate::scenario::{FaultKind, Measure, NodeId};
+use crate::scenario::{FaultId, FaultKind, Measure, NodeFault, NodeId};
 
 /// Share of the wanted clients that must be connected for the fleet to count as recovered.
 pub const RECOVERED_SHARE: f64 = 0.99;
@@ -38,6 +39,8 @@ pub struct Returned {
 /// The storm after one fault.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Storm {
+    /// Of which fault.
+    pub fault: FaultId,
     /// What every part of a run has.
     pub scope: ScopeSummary,
     /// Clients connected when the fault began.
@@ -81,14 +84,13 @@ impl Storm {
     /// A fault's storm over `window`; an empty window for a fault that took no effect. `idle_timeout_us` is nginx's
     /// `proxy_read_timeout`.
     pub fn new(
-        name: &str,
-        kind: &FaultKind,
+        fault: &PlannedFault,
         window: Range<u64>,
         ended_us: Option<u64>,
         idle_timeout_us: u64,
     ) -> Self {
-        let returned = match kind {
-            FaultKind::KillNode { node } if ended_us.is_some() => Some(Returned {
+        let returned = match (&fault.kind, fault.nodes.as_slice()) {
+            (FaultKind::Node(NodeFault::Kill), [node]) if ended_us.is_some() => Some(Returned {
                 node: *node,
                 held_before: 0,
                 opened_since: 0,
@@ -98,7 +100,8 @@ impl Storm {
             _ => None,
         };
         Self {
-            scope: ScopeSummary::new(name, window.clone()),
+            fault: fault.fault,
+            scope: ScopeSummary::new(&fault.name, window.clone()),
             connected_before: 0,
             wanted_before: 0,
             clients_cut: 0,
@@ -122,11 +125,10 @@ impl Storm {
         }
     }
 
-    /// Takes an event; `connected` and `wanted` are the clients just after it. Says whether it is a cut that belongs
-    /// to this storm.
-    pub fn event(&mut self, event: &OutageEvent, connected: u64, wanted: u32) -> bool {
+    /// Takes an event; `connected` and `wanted` are the clients just after it.
+    pub fn event(&mut self, event: &OutageEvent, connected: u64, wanted: u32) {
         if !self.window.contains(&event.at_us) {
-            return false;
+            return;
         }
         let before = match event.what {
             Change::Cut { .. } => connected + 1,
@@ -134,7 +136,6 @@ impl Storm {
             Change::Out { .. } => connected,
         };
         self.begin(before, wanted);
-        let mut mine = false;
         match event.what {
             Change::Cut {
                 cause,
@@ -142,7 +143,7 @@ impl Storm {
                 silence_us,
                 ..
             } => {
-                mine = self.scope.add_cut(event.at_us, cause, silence_us);
+                self.scope.add_cut(event.at_us, cause, silence_us);
                 self.detection.record_us(event.at_us - self.window.start);
                 let idle = self.idle_timeout_us;
                 if cause == SessionEnd::Eof
@@ -165,7 +166,6 @@ impl Storm {
             Change::Out { .. } => {}
         }
         self.follow(event.at_us, connected, wanted);
-        mine
     }
 
     /// Takes the end of a second: `connected` clients were counted then.
@@ -302,9 +302,8 @@ impl Storm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::ProxyFault;
     use proptest::prelude::*;
-
-    const KIND: FaultKind = FaultKind::RestartProxy;
 
     fn cut(at_us: u64, client: u32) -> OutageEvent {
         let what = Change::Cut {
@@ -333,7 +332,18 @@ mod tests {
 
     /// Feeds events to a storm of ten clients that starts at 1 s.
     fn storm(events: &[OutageEvent]) -> Storm {
-        let mut storm = Storm::new("f", &KIND, 1_000_000..9_000_000, None, 10_000_000);
+        let at = std::time::Duration::from_secs(1);
+        let fault = PlannedFault {
+            fault: FaultId(0),
+            name: "f".into(),
+            kind: FaultKind::Proxy(ProxyFault::Restart),
+            at,
+            until: at,
+            lasts: at,
+            nodes: Vec::new(),
+            pause: None,
+        };
+        let mut storm = Storm::new(&fault, 1_000_000..9_000_000, None, 10_000_000);
         storm.prepare(&[
             NodeSessions {
                 opened: 0,

@@ -1,21 +1,23 @@
 //! Makes faults happen at their time and heals them, whatever happens in between.
 //!
-//! A fault is begun, held and healed in one function, so that no way out skips the healing: the run's end and Ctrl-C
-//! only cut the holding short. What a SIGKILL of the harness leaves is the warden's to clean up.
+//! Every fault is a task of its own, so that faults can overlap. It is begun, held and healed in one function, so that
+//! no way out skips the healing: the run's end and Ctrl-C only cut the holding short. What a SIGKILL of the harness
+//! leaves is the warden's to clean up.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::FaultRecord;
+use super::turns::Turns;
+use super::{FaultRecord, client, node, proxy};
 use crate::client::fleet;
-use crate::plan::Plan;
-use crate::scenario::{Fault, FaultId, FaultKind};
+use crate::plan::{OccurrenceId, Plan, PlannedFault};
+use crate::scenario::{FaultKind, NodeId};
 use crate::topology::{Bundled, TopologyError};
 use crate::units::micros;
-use crate::wire::Behaviour;
 
 /// Everything a fault can be done to.
 #[derive(Debug, Clone)]
@@ -28,125 +30,153 @@ pub struct Victims {
 
 /// A fault could not be made or healed.
 #[derive(Debug, thiserror::Error)]
-enum FaultError {
+pub(super) enum FaultError {
     #[error(transparent)]
     Topology(#[from] TopologyError),
     #[error(transparent)]
     Fleet(#[from] fleet::ShardGone),
 }
 
-/// Walks through the faults of `plan`, whose run starts at `started`, until done or `stop` turns true. A record goes
-/// out at each change. Faults of one run do not overlap.
+/// Makes the faults of `plan`, whose run starts at `started`, until all are over or `stop` turns true; returns when all
+/// are healed. A record goes out at each change.
+///
+/// # Panics
+/// When the task of a fault does.
 pub async fn inject(
     plan: Rc<Plan>,
     victims: Victims,
     started: Instant,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
     records: mpsc::UnboundedSender<FaultRecord>,
 ) {
-    let send = |record: &FaultRecord| {
-        // The controller outlives its injector; if it does not, nobody is left to tell.
-        let _ = records.send(record.clone());
-    };
-    for (id, fault) in (0u16..).map(FaultId).zip(&plan.scenario.faults) {
-        let mut record = FaultRecord::planned(id, fault);
-        if !sleep_until(started + fault.at, &mut stop).await {
+    let turns = Rc::new(Turns::new(plan.scenario.topology.nodes));
+    let mut tasks = JoinSet::new();
+    for (id, fault) in (0u16..).map(OccurrenceId).zip(&plan.faults) {
+        let stage = Stage {
+            victims: victims.clone(),
+            turns: turns.clone(),
+            started,
+            stop: stop.clone(),
+            records: records.clone(),
+        };
+        let record = FaultRecord::planned(id, fault);
+        tasks.spawn_local(stage.play(fault.clone(), record));
+    }
+    tasks.join_all().await;
+}
+
+/// What the task of one fault works with.
+struct Stage {
+    victims: Victims,
+    turns: Rc<Turns>,
+    started: Instant,
+    stop: watch::Receiver<bool>,
+    records: mpsc::UnboundedSender<FaultRecord>,
+}
+
+impl Stage {
+    /// One fault from its beginning to its end.
+    async fn play(mut self, fault: PlannedFault, mut record: FaultRecord) {
+        if !self.sleep_until(self.started + fault.at).await {
             return;
         }
-        let now_us = || micros(Instant::now().saturating_duration_since(started));
-        record.began_us = Some(now_us());
-        send(&record);
-        tracing::info!(fault = %fault.name, "begins");
-        match begin(fault, &victims).await {
-            Ok(observed) => {
-                record.confirmed_us = Some(now_us());
-                record.observed = observed;
-            }
-            Err(error) => fail(&mut record, &error),
+        let turns = self.turns.clone();
+        let _turn = turns.take(&fault).await;
+        if *self.stop.borrow() {
+            return;
         }
-        send(&record);
-        sleep_until(Instant::now() + fault.lasts, &mut stop).await;
-        match heal(fault, &victims).await {
-            Ok(observed) => {
-                record.ended_us = Some(now_us());
-                if !observed.is_empty() {
-                    record.observed = format!("{}; {observed}", record.observed);
+        record.began_us = Some(self.now_us());
+        self.send(&record);
+        tracing::info!(fault = %fault.name, "begins");
+        let mut healed = true;
+        for (index, nodes) in fault.waves().into_iter().enumerate() {
+            let pause = fault.pause.unwrap_or_default();
+            if index > 0 && !self.sleep_until(Instant::now() + pause).await {
+                break;
+            }
+            match begin(&fault.kind, nodes, &self.victims).await {
+                Ok(seen) => {
+                    record.confirmed_us.get_or_insert(self.now_us());
+                    record.saw(&seen);
+                }
+                Err(error) => fail(&mut record, &error),
+            }
+            self.send(&record);
+            self.sleep_until(Instant::now() + fault.lasts).await;
+            record.healing_us = Some(self.now_us());
+            self.send(&record);
+            match heal(&fault.kind, nodes, &self.victims).await {
+                Ok(seen) => record.saw(&seen),
+                Err(error) => {
+                    healed = false;
+                    fail(&mut record, &error);
                 }
             }
-            Err(error) => fail(&mut record, &error),
         }
+        record.ended_us = healed.then(|| self.now_us());
         tracing::info!(fault = %fault.name, "is over");
-        send(&record);
+        self.send(&record);
+    }
+
+    fn now_us(&self) -> u64 {
+        micros(Instant::now().saturating_duration_since(self.started))
+    }
+
+    fn send(&self, record: &FaultRecord) {
+        // The controller outlives its injector; if it does not, nobody is left to tell.
+        let _ = self.records.send(record.clone());
+    }
+
+    /// Sleeps until `at`; `false` when told to stop before.
+    async fn sleep_until(&mut self, at: Instant) -> bool {
+        tokio::select! {
+            biased;
+            // An error means that the controller is gone, which is a reason to stop as well.
+            _ = self.stop.wait_for(|stop| *stop) => false,
+            () = tokio::time::sleep_until(at) => true,
+        }
     }
 }
 
 fn fail(record: &mut FaultRecord, error: &FaultError) {
     tracing::error!(fault = %record.name, "{error}");
     record.failed = true;
-    record.observed = error.to_string();
-}
-
-/// Sleeps until `at`; `false` when told to stop before.
-async fn sleep_until(at: Instant, stop: &mut watch::Receiver<bool>) -> bool {
-    tokio::select! {
-        biased;
-        // An error means that the controller is gone, which is a reason to stop as well.
-        _ = stop.wait_for(|stop| *stop) => false,
-        () = tokio::time::sleep_until(at) => true,
-    }
+    record.saw(&error.to_string());
 }
 
 /// Begins a fault; returns once it is seen to have taken effect, with what was seen.
-async fn begin(fault: &Fault, victims: &Victims) -> Result<String, FaultError> {
-    let topology = &victims.topology;
-    Ok(match &fault.kind {
-        FaultKind::IdleGap { keep_heartbeat } => {
-            let behaviour = Behaviour {
-                quiet: true,
-                no_heartbeat: !keep_heartbeat,
-            };
-            topology.set_behaviour(behaviour).await?;
-            victims.fleet.quiet(*keep_heartbeat).await?;
-            "every shard and node is silent".into()
-        }
-        FaultKind::KillNode { node } => {
-            topology.kill_node(*node).await?;
-            format!("{node} is reaped")
-        }
-        FaultKind::RestartProxy => {
-            topology.stop_proxy().await?;
-            "nginx's master and workers are gone".into()
-        }
-        FaultKind::ReloadProxy => {
-            let seen = topology.reload_proxy().await?;
-            format!(
-                "{} new workers after {}, {} old ones drain",
-                seen.new_workers.len(),
-                crate::units::show_duration(seen.took.max(Duration::from_micros(1))),
-                seen.old_workers.len()
-            )
-        }
-    })
+async fn begin(
+    kind: &FaultKind,
+    nodes: &[NodeId],
+    victims: &Victims,
+) -> Result<String, FaultError> {
+    match kind {
+        FaultKind::Client(kind) => client::begin(kind, victims).await,
+        FaultKind::Node(kind) => Ok(node::begin(kind, nodes, &victims.topology).await?),
+        FaultKind::Proxy(kind) => Ok(proxy::begin(kind, &victims.topology).await?),
+    }
 }
 
 /// Heals a fault, even one that did not begin as it should; returns what was seen.
-async fn heal(fault: &Fault, victims: &Victims) -> Result<String, FaultError> {
-    let topology = &victims.topology;
-    Ok(match &fault.kind {
-        FaultKind::IdleGap { .. } => {
-            // The clients first: should a node not take it, they at least speak again.
-            victims.fleet.resume().await?;
-            topology.set_behaviour(Behaviour::default()).await?;
-            "all speak again".into()
-        }
-        FaultKind::KillNode { node } => {
-            topology.start_node(*node).await?;
-            format!("{node} is healthy again")
-        }
-        FaultKind::RestartProxy => {
-            topology.start_proxy().await?;
-            "nginx answers again".into()
-        }
-        FaultKind::ReloadProxy => String::new(),
-    })
+async fn heal(kind: &FaultKind, nodes: &[NodeId], victims: &Victims) -> Result<String, FaultError> {
+    match kind {
+        FaultKind::Client(kind) => client::heal(kind, victims).await,
+        FaultKind::Node(kind) => Ok(node::heal(kind, nodes, &victims.topology).await?),
+        FaultKind::Proxy(kind) => Ok(proxy::heal(kind, &victims.topology).await?),
+    }
+}
+
+/// `n1 and n2 are`, `n1 is`.
+pub(super) fn they_are(nodes: &[NodeId]) -> String {
+    let names: Vec<String> = nodes.iter().map(NodeId::to_string).collect();
+    match names.as_slice() {
+        [one] => format!("{one} is"),
+        [head @ .., last] => format!("{} and {last} are", head.join(", ")),
+        [] => "nobody is".into(),
+    }
+}
+
+/// A time that was measured, never shown as none.
+pub(super) fn shown(took: Duration) -> String {
+    crate::units::show_duration(took.max(Duration::from_micros(1)))
 }

@@ -8,12 +8,14 @@ use std::time::Duration;
 use crate::scenario::Scenario;
 
 pub mod backoff;
+pub mod faults;
 pub mod load;
 pub mod seed;
 pub mod show;
 pub mod timeline;
 
 pub use backoff::Backoff;
+pub use faults::{OccurrenceId, PlannedFault};
 pub use load::{LoadProfile, Span};
 pub use timeline::{Point, Timeline, What};
 
@@ -26,6 +28,8 @@ pub struct Plan {
     pub load: LoadProfile,
     /// The phases with both ends, in the order of [`Scenario::phases`]; they cover the run without gaps.
     pub phases: Vec<PhaseSpan>,
+    /// Every time that a fault happens, in order of time.
+    pub faults: Vec<PlannedFault>,
     /// What happens when.
     pub timeline: Timeline,
 }
@@ -56,11 +60,20 @@ impl Plan {
                 to,
             })
             .collect();
+        let faults = faults::resolve(&scenario);
         Self {
             load: LoadProfile::new(&scenario),
-            timeline: Timeline::new(&scenario),
+            timeline: Timeline::new(&scenario, &faults),
+            faults,
             phases,
             scenario,
         }
+    }
+    /// When the next fault begins that does not overlap `fault`: up to there, what happens is put down to `fault`.
+    pub fn next_after(&self, fault: &PlannedFault) -> Option<Duration> {
+        let later = self.faults.iter().map(|other| other.at);
+        later
+            .filter(|at| *at >= fault.until && *at > fault.at)
+            .min()
     }
 }

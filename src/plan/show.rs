@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Plan, What};
+use super::{OccurrenceId, Plan, PlannedFault, What};
 use crate::scenario::measure::Unit;
-use crate::scenario::{Fault, FaultId, FaultKind, Given, Objective, Scope};
+use crate::scenario::{Given, Objective, Scope};
 use crate::units::{show_count, show_duration, show_share};
 
+mod faults;
 mod settings;
 
+use faults::{after, effect};
 use settings::{Setting, settings};
 
 /// The plan to read before running.
@@ -81,12 +83,13 @@ pub fn json(plan: &Plan) -> Value {
             "clients_at_end": plan.load.wanted(phase.to),
         })
     });
-    let faults = scenario.faults.iter().map(|fault| {
+    let faults = plan.faults.iter().map(|fault| {
         json!({
             "name": fault.name,
             "kind": fault.kind.name(),
             "from_s": fault.at.as_secs_f64(),
-            "to_s": fault.until().as_secs_f64(),
+            "to_s": fault.until.as_secs_f64(),
+            "targets": fault.targets(),
             "effect": effect(fault),
         })
     });
@@ -127,7 +130,7 @@ pub fn json(plan: &Plan) -> Value {
 }
 
 fn describe(plan: &Plan, what: What) -> (String, String) {
-    let fault = |id: FaultId| plan.scenario.faults.get(usize::from(id.0));
+    let fault = |id: OccurrenceId| plan.faults.get(usize::from(id.0));
     match what {
         What::PhaseBegin(index) => match plan.phases.get(index) {
             Some(phase) => (
@@ -137,9 +140,7 @@ fn describe(plan: &Plan, what: What) -> (String, String) {
             None => Default::default(),
         },
         What::FaultBegin(id) => match fault(id) {
-            Some(fault) if fault.lasts.is_zero() => {
-                (format!("fault {}", fault.name), effect(fault))
-            }
+            Some(fault) if fault.is_moment() => (format!("fault {}", fault.name), effect(fault)),
             Some(fault) => (format!("fault {} begins", fault.name), effect(fault)),
             None => Default::default(),
         },
@@ -170,30 +171,6 @@ fn load(plan: &Plan, from: Duration, to: Duration) -> String {
     format!("{takes}, from {before} to {after} clients")
 }
 
-fn effect(fault: &Fault) -> String {
-    let takes = show_duration(fault.lasts);
-    match &fault.kind {
-        FaultKind::IdleGap {
-            keep_heartbeat: true,
-        } => format!("no traffic for {takes}; pings go on"),
-        FaultKind::IdleGap {
-            keep_heartbeat: false,
-        } => format!("no traffic and no pings for {takes}"),
-        FaultKind::KillNode { node } => format!("SIGKILL to {node}, which stays away for {takes}"),
-        FaultKind::RestartProxy => format!("nginx is stopped and stays away for {takes}"),
-        FaultKind::ReloadProxy => "nginx reads its configuration anew (SIGHUP)".into(),
-    }
-}
-
-fn after(fault: &Fault) -> String {
-    match &fault.kind {
-        FaultKind::IdleGap { .. } => "traffic goes on".into(),
-        FaultKind::KillNode { node } => format!("{node} is started again"),
-        FaultKind::RestartProxy => "nginx is started again".into(),
-        FaultKind::ReloadProxy => String::new(),
-    }
-}
-
 fn bound(objective: &Objective) -> String {
     let bound = objective.bound;
     match objective.measure.unit() {
@@ -205,15 +182,14 @@ fn bound(objective: &Objective) -> String {
 }
 
 fn window(plan: &Plan, objective: &Objective) -> String {
-    let faults = &plan.scenario.faults;
     let span = |from, to| format!("{} to {}", show_duration(from), show_duration(to));
+    let after = |fault: &PlannedFault| {
+        let end = plan.next_after(fault).unwrap_or(plan.scenario.duration);
+        format!("after {}, {}", fault.name, span(fault.at, end))
+    };
     match objective.scope {
-        Scope::Run if objective.measure.needs_fault() => match faults.as_slice() {
-            [only] => format!(
-                "after {}, {}",
-                only.name,
-                span(only.at, plan.scenario.duration)
-            ),
+        Scope::Run if objective.measure.needs_fault() => match plan.faults.as_slice() {
+            [only] => after(only),
             _ => "after each fault, the worst counts".into(),
         },
         Scope::Run => "whole run".into(),
@@ -221,14 +197,18 @@ fn window(plan: &Plan, objective: &Objective) -> String {
             Some(phase) => format!("in {}, {}", phase.name, span(phase.from, phase.to)),
             None => String::new(),
         },
-        Scope::After(id) => match faults.get(usize::from(id.0)) {
-            Some(fault) => {
-                let next = faults.get(usize::from(id.0) + 1);
-                let end = next.map_or(plan.scenario.duration, |next| next.at);
-                format!("after {}, {}", fault.name, span(fault.at, end))
+        Scope::After(id) => {
+            let times: Vec<_> = plan
+                .faults
+                .iter()
+                .filter(|fault| fault.fault == id)
+                .collect();
+            match times.as_slice() {
+                [] => String::new(),
+                [once] => after(once),
+                [first, ..] => format!("after each of {} times {}", times.len(), first.name),
             }
-            None => String::new(),
-        },
+        }
     }
 }
 

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use crate::scenario::{FaultId, Scenario};
+use super::{OccurrenceId, PlannedFault};
+use crate::scenario::Scenario;
 
 /// The points of a run in order of time, from the first phase to the drain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,18 +24,18 @@ pub struct Point {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum What {
     /// A fault is planned to end. A fault that is a mere moment has no such point.
-    FaultEnd(FaultId),
+    FaultEnd(OccurrenceId),
     /// A phase begins: index into [`Scenario::phases`].
     PhaseBegin(usize),
     /// A fault begins.
-    FaultBegin(FaultId),
+    FaultBegin(OccurrenceId),
     /// The run is over and clients close.
     Drain,
 }
 
 impl Timeline {
-    /// Invariant of the scenario: faults do not overlap and end within the run.
-    pub fn new(scenario: &Scenario) -> Self {
+    /// Invariant of the scenario: `faults` end within the run.
+    pub fn new(scenario: &Scenario, faults: &[PlannedFault]) -> Self {
         let mut points = Vec::new();
         for (index, phase) in scenario.phases.iter().enumerate() {
             points.push(Point {
@@ -42,15 +43,15 @@ impl Timeline {
                 what: What::PhaseBegin(index),
             });
         }
-        for (index, fault) in (0u16..).zip(&scenario.faults) {
+        for (id, fault) in (0u16..).map(OccurrenceId).zip(faults) {
             points.push(Point {
                 at: fault.at,
-                what: What::FaultBegin(FaultId(index)),
+                what: What::FaultBegin(id),
             });
-            if !fault.lasts.is_zero() {
+            if !fault.is_moment() {
                 points.push(Point {
-                    at: fault.until(),
-                    what: What::FaultEnd(FaultId(index)),
+                    at: fault.until,
+                    what: What::FaultEnd(id),
                 });
             }
         }
@@ -76,7 +77,8 @@ mod tests {
 
     fn timeline(faults: &str) -> Timeline {
         let text = format!("duration = '40s'\n[clients]\ncount = 10\n{faults}");
-        Timeline::new(&crate::scenario::load(Path::new("x.toml"), &text, &[]).unwrap())
+        crate::plan::Plan::new(crate::scenario::load(Path::new("x.toml"), &text, &[]).unwrap())
+            .timeline
     }
 
     #[test]
@@ -89,7 +91,7 @@ mod tests {
             .iter()
             .map(|point| (point.at.as_secs(), point.what))
             .collect();
-        let fault = FaultId;
+        let fault = OccurrenceId;
         assert_eq!(
             points,
             [

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub mod fault;
 mod grammar;
 mod kind;
 mod load;
@@ -19,6 +20,7 @@ mod reader;
 mod section;
 mod tree;
 
+pub use fault::{ClientFault, Fault, FaultId, FaultKind, Hold, NodeFault, ProxyFault, Target};
 pub use load::load;
 pub use measure::Measure;
 pub use objective::{Comparison, Objective, Scope};
@@ -227,13 +229,6 @@ pub struct Phase {
     pub clients: Option<u32>,
 }
 
-/// Index into [`Scenario::faults`].
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
-#[serde(transparent)]
-pub struct FaultId(pub u16);
-
 /// Index of a node: 0 is `n1`.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -244,57 +239,6 @@ pub struct NodeId(pub u16);
 impl std::fmt::Display for NodeId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "n{}", u32::from(self.0) + 1)
-    }
-}
-
-/// Something that goes wrong on purpose.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// Unique name, for objectives and reports.
-    pub name: String,
-    /// What happens.
-    pub kind: FaultKind,
-    /// When it begins.
-    pub at: Duration,
-    /// How long it lasts; zero for a reload.
-    pub lasts: Duration,
-}
-
-/// The kinds of fault.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FaultKind {
-    /// Clients and nodes fall silent; `keep_heartbeat` leaves pings on. Reconnects go on.
-    IdleGap {
-        /// Pings continue.
-        keep_heartbeat: bool,
-    },
-    /// SIGKILL to a node; it is started again after `lasts`.
-    KillNode {
-        /// Which.
-        node: NodeId,
-    },
-    /// nginx is stopped (fast shutdown, SIGTERM) and started again after `lasts`.
-    RestartProxy,
-    /// nginx re-reads its configuration (SIGHUP).
-    ReloadProxy,
-}
-
-impl FaultKind {
-    /// The word for it in scenarios and reports.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::IdleGap { .. } => "idle-gap",
-            Self::KillNode { .. } => "kill-node",
-            Self::RestartProxy => "restart-proxy",
-            Self::ReloadProxy => "reload-proxy",
-        }
-    }
-}
-
-impl Fault {
-    /// When it is planned to end.
-    pub fn until(&self) -> Duration {
-        self.at + self.lasts
     }
 }
 

@@ -94,7 +94,8 @@ pub enum Scope {
     Run,
     /// One phase: index into [`super::Scenario::phases`].
     Phase(usize),
-    /// From the beginning of a fault to the beginning of the next one or the end of the run.
+    /// From the beginning of a fault to the beginning of the next one that does not overlap it, or the end of the run;
+    /// of a fault that happens several times, each time.
     After(super::FaultId),
 }
 

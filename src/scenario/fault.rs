@@ -1,0 +1,154 @@
+//! What goes wrong on purpose, and to whom: the types of `[[faults]]`.
+//!
+//! Pure. A kind belongs to a family (nodes, proxies, clients), which is how it is read, made, healed and shown.
+
+use std::time::Duration;
+
+use super::NodeId;
+
+/// Index into [`super::Scenario::faults`].
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+pub struct FaultId(pub u16);
+
+/// Something that goes wrong on purpose, once or repeatedly.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    /// Unique name, for objectives and reports.
+    pub name: String,
+    /// What happens.
+    pub kind: FaultKind,
+    /// When it begins for the first time.
+    pub at: Duration,
+    /// How long it lasts, on each node of a rolling one; zero for a mere moment.
+    pub lasts: Duration,
+    /// To whom.
+    pub target: Target,
+    /// Rolling: one node after the other, with this much time between them.
+    pub pause: Option<Duration>,
+    /// From one beginning to the next.
+    pub every: Duration,
+    /// How often it happens, at least once.
+    pub times: u16,
+}
+
+/// To whom a fault is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// There is but one of what it is done to: the proxy, the fleet.
+    Whole,
+    /// These nodes, in order.
+    Named(Vec<NodeId>),
+    /// So many nodes, drawn from the seed.
+    Drawn(u16),
+}
+
+impl Target {
+    /// How many nodes.
+    pub fn width(&self) -> u16 {
+        match self {
+            Self::Whole => 0,
+            Self::Named(nodes) => u16::try_from(nodes.len()).unwrap_or(u16::MAX),
+            Self::Drawn(count) => *count,
+        }
+    }
+}
+
+/// The kinds of fault, by family.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FaultKind {
+    /// Done by the clients.
+    Client(ClientFault),
+    /// Done to nodes.
+    Node(NodeFault),
+    /// Done to the proxy.
+    Proxy(ProxyFault),
+}
+
+/// What clients do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientFault {
+    /// Clients and nodes fall silent; `keep_heartbeat` leaves pings on. Reconnects go on.
+    IdleGap {
+        /// Pings continue.
+        keep_heartbeat: bool,
+    },
+}
+
+/// What is done to nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeFault {
+    /// SIGKILL; started again at the end.
+    Kill,
+}
+
+/// What is done to the proxy.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ProxyFault {
+    /// Stopped (fast shutdown, SIGTERM) and started again at the end.
+    Restart,
+    /// Re-reads its configuration (SIGHUP).
+    Reload,
+}
+
+/// What a fault holds while it is on. Two faults cannot hold the same at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// What the fleet says.
+    Fleet,
+    /// Its target nodes.
+    Nodes,
+    /// The proxy.
+    Proxy,
+}
+
+impl FaultKind {
+    /// The word for it in scenarios and reports.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Client(ClientFault::IdleGap { .. }) => "idle-gap",
+            Self::Node(NodeFault::Kill) => "kill-node",
+            Self::Proxy(ProxyFault::Restart) => "restart-proxy",
+            Self::Proxy(ProxyFault::Reload) => "reload-proxy",
+        }
+    }
+
+    /// What it holds while it is on.
+    pub const fn hold(&self) -> Hold {
+        match self {
+            Self::Client(_) => Hold::Fleet,
+            Self::Node(_) => Hold::Nodes,
+            Self::Proxy(_) => Hold::Proxy,
+        }
+    }
+}
+
+impl Fault {
+    /// From a beginning to its end, all nodes of a rolling fault together.
+    pub fn length(&self) -> Duration {
+        match (self.pause, u32::from(self.target.width())) {
+            (Some(pause), width @ 2..) => self.lasts * width + pause * (width - 1),
+            _ => self.lasts,
+        }
+    }
+
+    /// Each time that it happens, from its beginning to its end.
+    pub fn windows(&self) -> impl Iterator<Item = (Duration, Duration)> {
+        (0..u32::from(self.times)).map(|time| {
+            let begin = self.at + self.every * time;
+            (begin, begin + self.length())
+        })
+    }
+
+    /// When it is planned to end for the last time.
+    pub fn until(&self) -> Duration {
+        let last = u32::from(self.times.saturating_sub(1));
+        self.at + self.every * last + self.length()
+    }
+}
+
+/// Are two windows on at the same time? A window without length is a moment.
+pub fn overlap(one: (Duration, Duration), other: (Duration, Duration)) -> bool {
+    one.0 == other.0 || (one.0 < other.1 && other.0 < one.1)
+}
