@@ -3,5 +3,6 @@
 
 mod command;
 mod ends;
+mod faults;
 mod scenarios;
 mod support;
