@@ -36,7 +36,8 @@ struct Sums {
     nodes: Vec<NodeSessions>,
     out: HashMap<u32, u64>,
     cuts: u64,
-    silent_cuts: u64,
+    /// Silent cuts, and those of them that are undecided.
+    silence: (u64, u64),
     uncounted: u64,
     timed: [u64; Series::ALL.len()],
     misplaced: u64,
@@ -62,7 +63,7 @@ impl Fold<'_> {
                 nodes: self.nodes,
                 out: self.out,
                 cuts: self.cuts,
-                silent_cuts: self.silent_cuts,
+                silence: (self.silence.cuts, self.silence.undecided),
                 uncounted: self.uncounted,
                 timed: self.timed,
                 misplaced: self.misplaced,
@@ -91,13 +92,13 @@ impl<'a> Fold<'a> {
         for (fresh, saved) in fold.storms.iter_mut().zip(sums.storms) {
             fresh.adopt(saved);
         }
+        (fold.silence.cuts, fold.silence.undecided) = sums.silence;
         Self {
             books: sums.books,
             connected: sums.connected,
             nodes: sums.nodes,
             out: sums.out,
             cuts: sums.cuts,
-            silent_cuts: sums.silent_cuts,
             uncounted: sums.uncounted,
             timed: sums.timed,
             misplaced: sums.misplaced,

@@ -8,14 +8,14 @@ use hdrhistogram::Histogram;
 use super::Summary;
 use super::books::{Entry, FleetBooks};
 use super::scope::{ScopeSummary, client_seconds};
+use super::silence::Silence;
 use super::storm::Storm;
-use crate::cause::{ConnectFailure, SessionEnd};
+use crate::cause::ConnectFailure;
 use crate::fault::FaultRecord;
 use crate::plan::Plan;
 use crate::record::collector::{Outcome, RunEnd, Second};
 use crate::record::interval::{BIN_US, BINS, INTERVAL_US, NodeSessions, Series};
 use crate::record::outage::{Change, OutageEvent};
-use crate::scenario::{FaultKind, ProxyFault};
 use crate::units::micros;
 
 /// How much later than a whole second a run may stop and still have measured that second.
@@ -34,11 +34,10 @@ pub(super) struct Fold<'a> {
     /// Open cuts: when.
     pub(super) out: HashMap<u32, u64>,
     pub(super) cuts: u64,
-    /// Sessions cut while nginx was being stopped, for which it writes no log line.
-    pub(super) silent_cuts: u64,
+    /// Sessions cut without a log line of nginx.
+    pub(super) silence: Silence,
     /// Sessions opened so close to a stop of nginx that its last count may lack them.
     pub(super) uncounted: u64,
-    pub(super) stops: Vec<(u64, u64)>,
     /// Times in the HDR log, by series.
     pub(super) timed: [u64; Series::ALL.len()],
     /// Cuts of clients that were out already, and returns of clients that were not.
@@ -57,7 +56,6 @@ impl<'a> Fold<'a> {
         });
         let idle_timeout_us = micros(scenario.topology.nginx.proxy_read_timeout);
         let mut storms = Vec::new();
-        let mut stops = Vec::new();
         for (fault, record) in plan.faults.iter().zip(faults) {
             let window = match record.confirmed_us.and(record.began_us) {
                 Some(began_us) => {
@@ -67,11 +65,6 @@ impl<'a> Fold<'a> {
                 None => 0..0,
             };
             storms.push(Storm::new(fault, window, record.ended_us, idle_timeout_us));
-            if let (FaultKind::Proxy(ProxyFault::Restart), Some(began_us)) =
-                (&fault.kind, record.began_us)
-            {
-                stops.push((began_us, record.ended_us.unwrap_or(u64::MAX)));
-            }
         }
         Self {
             plan,
@@ -84,9 +77,8 @@ impl<'a> Fold<'a> {
             nodes: Vec::new(),
             out: HashMap::new(),
             cuts: 0,
-            silent_cuts: 0,
+            silence: Silence::new(&plan.faults, faults),
             uncounted: 0,
-            stops,
             timed: Default::default(),
             misplaced: 0,
             out_now: HashSet::new(),
@@ -124,7 +116,7 @@ impl<'a> Fold<'a> {
         for storm in &mut self.storms {
             storm.second(second, &self.nodes);
         }
-        for (began_us, _) in &self.stops {
+        for began_us in self.silence.restarts() {
             self.uncounted += opened_around(second, *began_us);
         }
         self.connected = second.gauges.connected;
@@ -176,13 +168,7 @@ impl<'a> Fold<'a> {
                 cause, silence_us, ..
             } => {
                 self.cuts += 1;
-                let in_stop = self
-                    .stops
-                    .iter()
-                    .any(|(from, to)| (*from..*to).contains(&event.at_us));
-                if in_stop && matches!(cause, SessionEnd::Eof | SessionEnd::Reset) {
-                    self.silent_cuts += 1;
-                }
+                self.silence.cut(event.at_us, cause);
                 if self.run.add_cut(event.at_us, cause, silence_us) {
                     self.out.insert(event.client, event.at_us);
                 }
@@ -322,13 +308,13 @@ impl<'a> Fold<'a> {
             (end.proxy.tunnel_lines, end.proxy.other_lines, &end.outcome)
         {
             entries.push(Entry {
-                may_exceed: unanswered,
+                may_exceed: unanswered + self.silence.undecided,
                 ..Entry::exact(
                     format!(
-                        "tunnels ended, less {} cut by a stop of nginx, which logs none",
-                        self.silent_cuts
+                        "tunnels ended, less {} cut by the end of nginx or a worker, which log none",
+                        self.silence.cuts
                     ),
-                    ("clients", totals.closed_total() - self.silent_cuts),
+                    ("clients", totals.closed_total() - self.silence.cuts),
                     ("access-log lines with 101", tunnels),
                 )
             });

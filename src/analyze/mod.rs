@@ -8,6 +8,7 @@ pub mod checkpoint;
 mod fold;
 pub mod replay;
 pub mod scope;
+mod silence;
 mod source;
 pub mod storm;
 pub mod thin;

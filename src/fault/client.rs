@@ -10,6 +10,7 @@ pub(super) async fn begin(fault: &ClientFault, victims: &Victims) -> Result<Stri
             let behaviour = Behaviour {
                 quiet: true,
                 no_heartbeat: !keep_heartbeat,
+                ..Behaviour::default()
             };
             victims.topology.set_behaviour(behaviour).await?;
             victims.fleet.quiet(*keep_heartbeat).await?;

@@ -20,7 +20,9 @@ mod reader;
 mod section;
 mod tree;
 
-pub use fault::{ClientFault, Fault, FaultId, FaultKind, Hold, NodeFault, ProxyFault, Target};
+pub use fault::{
+    ClientFault, Fault, FaultId, FaultKind, Goodbye, Hold, NodeFault, ProxyFault, Target,
+};
 pub use load::load;
 pub use measure::Measure;
 pub use objective::{Comparison, Objective, Scope};

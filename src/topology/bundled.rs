@@ -11,7 +11,6 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::error::TopologyError;
 use super::limits;
-use super::lives::{Incarnation, ProxySample, ReloadSeen};
 use super::nginx::binary::NginxBinary;
 use super::node::{self, Node, NodeSpec};
 use super::ports;
@@ -19,9 +18,11 @@ use super::process::{Exit, Exits};
 use super::proxy::Proxy;
 use super::setup::{access_log, conf_input, nameable, rendered, write_whole};
 use super::warden::Warden;
-use crate::record::access::aside;
-use crate::scenario::{Heartbeat, NodeId, Topology, Traffic};
-use crate::wire::{Behaviour, Ledger, NodeStats};
+use crate::scenario::{Heartbeat, Nginx, NodeId, Topology, Traffic};
+use crate::wire::Behaviour;
+
+mod nodes;
+mod proxies;
 
 /// Ports tried for nginx when others take them between our look and the bind.
 const PORT_TRIES: usize = 4;
@@ -77,7 +78,9 @@ pub struct Bundled {
     /// All of them, those of one node side by side.
     nodes: Vec<Node>,
     proxy: Proxy,
+    /// What all nodes are told, and what each is told beside it.
     behaviour: Cell<Behaviour>,
+    own_behaviour: RefCell<Vec<Behaviour>>,
     exits: Exits,
     exited: Mutex<mpsc::Receiver<Exit>>,
     warden: RefCell<Option<Warden>>,
@@ -141,7 +144,13 @@ impl Bundled {
         let placeholder = SocketAddr::from(([127, 0, 0, 1], 1));
         rendered(
             &spec,
-            &conf_input(&spec, Path::new("/"), placeholder, placeholder, &[]),
+            &conf_input(
+                &spec,
+                &spec.topology.nginx,
+                Path::new("/"),
+                [placeholder, placeholder],
+                &[],
+            ),
         )?;
 
         let (exits, exited) = mpsc::channel(EXITS);
@@ -170,6 +179,7 @@ impl Bundled {
             nodes: (0..spec.topology.nodes)
                 .flat_map(|n| (0..parts).map(move |part| Node::new(NodeId(n), part)))
                 .collect(),
+            own_behaviour: RefCell::new(vec![Behaviour::default(); spec.topology.nodes.into()]),
             spec,
             node_spec,
             proxy,
@@ -186,7 +196,6 @@ impl Bundled {
             .iter()
             .map(|node| node.start_fresh(&self.node_spec, &self.exits));
         try_join_all(starts).await?;
-        let nodes: Vec<SocketAddr> = self.nodes.iter().map(Node::address).collect();
         let mut tries = PORT_TRIES;
         loop {
             tries -= 1;
@@ -197,14 +206,7 @@ impl Bundled {
             let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
             self.proxy.endpoint.set(at(listen));
             self.proxy.status.set(at(status));
-            let input = conf_input(
-                &self.spec,
-                &self.node_spec.scratch,
-                at(listen),
-                at(status),
-                &nodes,
-            );
-            write_whole(&self.proxy.conf, &rendered(&self.spec, &input)?)?;
+            write_whole(&self.proxy.conf, &self.conf(&self.spec.topology.nginx)?)?;
             self.proxy.test().await?;
             match self.proxy.start(&self.exits).await {
                 // Another run was faster. Every other cause would be there again with other ports.
@@ -213,6 +215,18 @@ impl Bundled {
                 result => return result,
             }
         }
+    }
+
+    /// nginx's configuration with these settings.
+    fn conf(&self, nginx: &Nginx) -> Result<String, TopologyError> {
+        let input = conf_input(
+            &self.spec,
+            nginx,
+            &self.node_spec.scratch,
+            [self.proxy.endpoint.get(), self.proxy.status.get()],
+            &self.node_addresses(),
+        );
+        rendered(&self.spec, &input)
     }
 
     /// The process group of everything that belongs to this run.
@@ -248,110 +262,6 @@ impl Bundled {
     /// nginx's error log.
     pub fn error_log(&self) -> &Path {
         &self.proxy.error_log
-    }
-
-    /// SIGKILLs a node; returns when it is reaped.
-    ///
-    /// # Errors
-    /// It does not run.
-    pub async fn kill_node(&self, id: NodeId) -> Result<(), TopologyError> {
-        try_join_all(self.node(id)?.iter().map(Node::kill)).await?;
-        Ok(())
-    }
-
-    /// Starts a node on its port again; returns when it is healthy and behaves as the others do.
-    ///
-    /// # Errors
-    /// It runs already, or it does not become healthy.
-    pub async fn start_node(&self, id: NodeId) -> Result<(), TopologyError> {
-        let behaviour = self.behaviour.get();
-        let starts = self.node(id)?.iter().map(|node| async move {
-            node.start(&self.node_spec, &self.exits).await?;
-            match behaviour == Behaviour::default() {
-                true => Ok(()),
-                false => node.behave(behaviour).await,
-            }
-        });
-        try_join_all(starts).await?;
-        Ok(())
-    }
-
-    /// Stops nginx at once (SIGTERM); returns when the master is reaped and no worker is left.
-    ///
-    /// # Errors
-    /// It does not run.
-    pub async fn stop_proxy(&self) -> Result<(), TopologyError> {
-        if self.proxy.stop().await? {
-            tracing::warn!("nginx did not stop when asked and was killed");
-        }
-        Ok(())
-    }
-
-    /// Starts nginx again with the same configuration; returns when it answers.
-    ///
-    /// # Errors
-    /// It runs already, or it does not start.
-    pub async fn start_proxy(&self) -> Result<(), TopologyError> {
-        self.proxy.start(&self.exits).await
-    }
-
-    /// Makes nginx read its configuration again (SIGHUP); returns when there are new workers.
-    ///
-    /// # Errors
-    /// It does not run, or no new worker appears in time, for which its error log gives the reason.
-    pub async fn reload_proxy(&self) -> Result<ReloadSeen, TopologyError> {
-        self.proxy.reload().await
-    }
-
-    /// Tells every running node how to behave; nodes started later are told too.
-    ///
-    /// # Errors
-    /// A node that runs did not take it.
-    pub async fn set_behaviour(&self, behaviour: Behaviour) -> Result<(), TopologyError> {
-        self.behaviour.set(behaviour);
-        let told = join_all(self.nodes.iter().map(|node| node.behave(behaviour))).await;
-        told.into_iter().collect()
-    }
-
-    /// The counters of each of a node's processes; `None` when one does not run or answer.
-    pub async fn node_stats(&self, id: NodeId) -> Option<Vec<NodeStats>> {
-        let parts = self.node(id).ok()?.iter().map(|node| async {
-            node.process()?;
-            node.stats().await
-        });
-        join_all(parts).await.into_iter().collect()
-    }
-
-    /// A node's ledgers, one per incarnation and process; also of killed ones, also after [`Bundled::down`].
-    pub fn node_ledgers(&self, id: NodeId) -> Vec<Ledger> {
-        let parts = self.node(id).unwrap_or_default();
-        parts.iter().flat_map(Node::ledgers).collect()
-    }
-
-    /// nginx's counters; `None` when it does not run or answer.
-    pub async fn proxy_status(&self) -> Option<ProxySample> {
-        self.proxy.sample().await
-    }
-
-    /// All lives of nginx so far, oldest first, each with its last counters.
-    pub fn proxy_incarnations(&self) -> Vec<Incarnation> {
-        self.proxy.lives()
-    }
-
-    /// Gives nginx's logs other names and has it begin new ones, unless the ones before have not been counted yet. What
-    /// was put aside before the last time is for whoever counts it.
-    pub fn put_logs_aside(&self) {
-        let access_log = self.access_log();
-        let (newer, older) = (aside(&access_log, 1), aside(&access_log, 2));
-        if older.exists() {
-            return;
-        }
-        // Lines are written to the file that is open until every worker has noticed, hence the two generations. A log that
-        // cannot be renamed goes on as it is.
-        let _ = std::fs::rename(&newer, &older);
-        let _ = std::fs::rename(&access_log, &newer);
-        let _ = std::fs::rename(&self.proxy.error_log, aside(&self.proxy.error_log, 1));
-        self.proxy.reopen_logs();
     }
 
     /// Process ids of everything that runs: warden, nodes, nginx and its workers.
@@ -414,17 +324,5 @@ impl Bundled {
             forced: Vec::new(),
             swept: warden.finish().await,
         }
-    }
-
-    /// The processes of a node.
-    fn node(&self, id: NodeId) -> Result<&[Node], TopologyError> {
-        let parts = self.parts as usize;
-        let from = usize::from(id.0) * parts;
-        self.nodes
-            .get(from..from + parts)
-            .ok_or_else(|| TopologyError::State {
-                name: id.to_string(),
-                state: "not part of this topology",
-            })
     }
 }

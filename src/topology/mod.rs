@@ -24,7 +24,7 @@ mod setup;
 
 pub use bundled::{Bundled, BundledSpec, Teardown, Up};
 pub use error::TopologyError;
-pub use lives::{Incarnation, ProxySample, ReloadSeen};
+pub use lives::{Incarnation, ProxySample, ReloadSeen, WorkerSeen};
 pub use nginx::binary::{NginxBinary, Origin};
 pub use nginx::status::StubStatus;
 pub use node::node_parts;

@@ -3,6 +3,7 @@
 
 mod command;
 mod ends;
+mod faults;
 mod scenarios;
 mod support;
 mod thin;
