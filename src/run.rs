@@ -20,7 +20,7 @@ use crate::record::folder::{self, Folder, FolderError};
 use crate::report::Report;
 use crate::scenario::Override;
 use crate::topology::nginx::sizing::Sizing;
-use crate::topology::{Bundled, BundledSpec, Up, node_parts};
+use crate::topology::{Bundled, BundledSpec, Relays, Up, node_parts};
 
 mod books;
 mod controller;
@@ -148,6 +148,7 @@ async fn drive(request: Request, agents: Option<usize>) -> Result<Finished, Erro
         results: folder.path().to_owned(),
         nginx_override: request.nginx.clone(),
         wssoak_exe: exe.clone(),
+        relays: Relays::default(),
     };
     let crew = match agents {
         Some(count) => Crew::Agents {

@@ -124,6 +124,7 @@ fn only_the_shell_speaks_to_the_terminal() {
         "progress.rs",
         "client/agent.rs",
         "node/process.rs",
+        "relay/process.rs",
         "topology/warden.rs",
     ];
     let words = ["println!", "print!", "stdout()", "stderr()"];

@@ -1,6 +1,10 @@
 //! What a relay is told, and what it answers: one JSON document a line, either way. Pure.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+
+use crate::units::{show_count, show_duration};
 
 /// Printed once the relay accepts connections.
 pub const READY: &str = "ready";
@@ -152,6 +156,25 @@ pub struct Stats {
     pub connect_p99_us: Option<u64>,
     /// Processor time of the process, in ms.
     pub cpu_ms: u64,
+}
+
+impl Stats {
+    /// What the relay of this name cost, in a sentence.
+    pub fn cost(&self, name: &str) -> String {
+        let time = |us: Option<u64>| {
+            us.map_or_else(|| "–".into(), |us| show_duration(Duration::from_micros(us)))
+        };
+        format!(
+            "{name} stood in the way: {} tunnels, {} bytes up and {} down, {} processor time; its own connects took p50 {} \
+             and p99 {}, which is part of every handshake",
+            show_count(self.accepted),
+            show_count(self.bytes_to_server),
+            show_count(self.bytes_to_client),
+            show_duration(Duration::from_millis(self.cpu_ms)),
+            time(self.connect_p50_us),
+            time(self.connect_p99_us),
+        )
+    }
 }
 
 impl std::ops::Add for Stats {

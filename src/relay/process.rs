@@ -21,6 +21,8 @@ pub struct RelayOptions {
     pub to: SocketAddr,
     /// Seed of its jitter.
     pub seed: u64,
+    /// Others listen on the address as well: a link that needs more descriptors than one process has is several relays.
+    pub is_shared: bool,
 }
 
 /// The body of `wssoak relay`.

@@ -34,11 +34,12 @@ pub(super) async fn serve(
     ready: impl FnOnce(SocketAddr),
     mut orders: mpsc::Receiver<Asked>,
 ) -> std::io::Result<()> {
-    let mut listener = Some(listen(options.listen)?);
+    let mut listener = Some(listen(options.listen, options.is_shared)?);
     let addr = match &listener {
         Some(listener) => listener.local_addr()?,
         None => options.listen,
     };
+    let again = || listen(addr, options.is_shared);
     ready(addr);
     let link = Rc::new(Link::new(options.seed));
     loop {
@@ -47,7 +48,7 @@ pub(super) async fn serve(
             asked = orders.recv() => {
                 let Some((order, answer)) = asked else { return Ok(()) };
                 // Nobody is accepted in between: a tunnel is either told or finds the new rules.
-                let _ = answer.send(follow(order, &link, &mut listener, addr).await);
+                let _ = answer.send(follow(order, &link, &mut listener, &again).await);
             }
             client = accept(listener.as_ref()) => {
                 spawn_local(tunnel::carry(client, options.to, Rc::clone(&link)));
@@ -60,17 +61,17 @@ async fn follow(
     order: Order,
     link: &Link,
     listener: &mut Option<TcpListener>,
-    addr: SocketAddr,
+    again: impl Fn() -> std::io::Result<TcpListener>,
 ) -> Answer {
     match order {
         Order::Set(rules) => {
             let applied = link.order(rules, None).await;
             match (rules.refuse, listener.is_some()) {
                 (true, _) => *listener = None,
-                (false, false) => match listen(addr) {
+                (false, false) => match again() {
                     Ok(again) => *listener = Some(again),
                     Err(error) => {
-                        let why = format!("listening on {addr} again: {error}");
+                        let why = format!("listening again: {error}");
                         return link.answer(applied, Some(why));
                     }
                 },
@@ -103,11 +104,10 @@ async fn accept(listener: Option<&TcpListener>) -> TcpStream {
     }
 }
 
-fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {
+fn listen(addr: SocketAddr, is_shared: bool) -> std::io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
-    // A link that needs more descriptors than one process has is several relays on one address.
-    socket.set_reuse_port(true)?;
+    socket.set_reuse_port(is_shared)?;
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;

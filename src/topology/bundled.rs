@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::error::TopologyError;
 use super::limits;
+use super::links::{Links, Relays};
 use super::lives::{Incarnation, ProxySample, ReloadSeen};
 use super::nginx::binary::NginxBinary;
 use super::node::{self, Node, NodeSpec};
@@ -42,8 +43,10 @@ pub struct BundledSpec {
     pub results: PathBuf,
     /// Another nginx than the scenario's choice (`--nginx`).
     pub nginx_override: Option<PathBuf>,
-    /// This program, for the subcommands `node`, `tether` and `warden`.
+    /// This program, for the subcommands `node`, `relay`, `tether` and `warden`.
     pub wssoak_exe: PathBuf,
+    /// Where relays stand.
+    pub relays: Relays,
 }
 
 /// How bringing up went.
@@ -76,6 +79,7 @@ pub struct Bundled {
     /// All of them, those of one node side by side.
     nodes: Vec<Node>,
     proxy: Proxy,
+    links: Links,
     behaviour: Cell<Behaviour>,
     exits: Exits,
     exited: Mutex<mpsc::Receiver<Exit>>,
@@ -164,8 +168,20 @@ impl Bundled {
             spec.topology.nodes,
             limits::open_files_limit(),
         );
+        let links = Links::new(
+            spec.relays,
+            (
+                spec.wssoak_exe.clone(),
+                warden.group(),
+                node_spec.logs.clone(),
+            ),
+            spec.most_clients,
+            spec.topology.nodes,
+            parts,
+        );
         Ok(Self {
             parts,
+            links,
             nodes: (0..spec.topology.nodes)
                 .flat_map(|n| (0..parts).map(move |part| Node::new(NodeId(n), part)))
                 .collect(),
@@ -185,7 +201,17 @@ impl Bundled {
             .iter()
             .map(|node| node.start_fresh(&self.node_spec, &self.exits));
         try_join_all(starts).await?;
-        let nodes: Vec<SocketAddr> = self.nodes.iter().map(Node::address).collect();
+        // To nginx a relay is the node.
+        let nodes = self
+            .links
+            .start_upstream(self.node_addresses(), &self.exits);
+        self.bring_up_proxy(&nodes.await?).await?;
+        self.links
+            .start_edge(self.proxy.endpoint.get(), &self.exits)
+            .await
+    }
+
+    async fn bring_up_proxy(&self, nodes: &[SocketAddr]) -> Result<(), TopologyError> {
         let mut tries = PORT_TRIES;
         loop {
             tries -= 1;
@@ -201,7 +227,7 @@ impl Bundled {
                 &self.node_spec.scratch,
                 at(listen),
                 at(status),
-                &nodes,
+                nodes,
             );
             write_whole(&self.proxy.conf, &rendered(&self.spec, &input)?)?;
             self.proxy.test().await?;
@@ -219,9 +245,15 @@ impl Bundled {
         self.node_spec.group
     }
 
-    /// Where clients connect: nginx's WebSocket listener.
+    /// Where clients connect: nginx's WebSocket listener, or the relay in front of it.
     pub fn endpoint(&self) -> SocketAddr {
-        self.proxy.endpoint.get()
+        let relay = self.links.endpoint();
+        relay.unwrap_or_else(|| self.proxy.endpoint.get())
+    }
+
+    /// The relays.
+    pub fn links(&self) -> &Links {
+        &self.links
     }
 
     /// Addresses of the nodes, in order.
@@ -358,6 +390,7 @@ impl Bundled {
             return Teardown::default();
         };
         warden.process.expect_end();
+        self.links.expect_end();
         for node in &self.nodes {
             if let Some(process) = node.process() {
                 process.expect_end();
@@ -376,6 +409,7 @@ impl Bundled {
         teardown
             .forced
             .extend(join_all(stops).await.into_iter().flatten());
+        teardown.forced.extend(self.links.stop().await);
         teardown.swept = warden.finish().await;
         teardown
     }
@@ -386,6 +420,7 @@ impl Bundled {
             return Teardown::default();
         };
         warden.process.expect_end();
+        self.links.expect_end();
         for node in &self.nodes {
             // The ledger goes with the scratch folder.
             node.ledgers();

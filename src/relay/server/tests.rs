@@ -27,6 +27,7 @@ impl Bench {
             listen: "127.0.0.1:0".parse().unwrap(),
             to: server.local_addr().unwrap(),
             seed: 1,
+            is_shared: false,
         };
         let (orders, asked) = mpsc::channel(1);
         let (sender, ready) = oneshot::channel();
