@@ -148,7 +148,7 @@ async fn drive(request: Request, agents: Option<usize>) -> Result<Finished, Erro
         results: folder.path().to_owned(),
         nginx_override: request.nginx.clone(),
         wssoak_exe: exe.clone(),
-        relays: Relays::default(),
+        relays: Relays::of(scenario),
     };
     let crew = match agents {
         Some(count) => Crew::Agents {

@@ -29,15 +29,6 @@ impl Way {
             (Self::Both, _) | (Self::ToServer, Self::ToServer) | (Self::ToClient, Self::ToClient)
         )
     }
-
-    /// The word for it in scenarios.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Both => "both",
-            Self::ToServer => "to-server",
-            Self::ToClient => "to-client",
-        }
-    }
 }
 
 /// What becomes of the bytes of one direction of each tunnel. The default lets them pass.

@@ -20,7 +20,10 @@ mod reader;
 mod section;
 mod tree;
 
-pub use fault::{ClientFault, Fault, FaultId, FaultKind, Hold, NodeFault, ProxyFault, Target};
+pub use fault::{
+    ClientFault, Cut, Fault, FaultId, FaultKind, Hold, Link, LinkFault, NodeFault, ProxyFault,
+    Target, Trouble,
+};
 pub use load::load;
 pub use measure::Measure;
 pub use objective::{Comparison, Objective, Scope};
@@ -236,9 +239,10 @@ impl std::fmt::Display for NodeId {
 impl Scenario {
     /// The most clients wanted at any time.
     pub fn most_clients(&self) -> u32 {
-        self.phases
-            .iter()
-            .filter_map(|phase| phase.clients)
+        let regular = self.phases.iter().filter_map(|phase| phase.clients);
+        let extra = self.faults.iter().map(|fault| fault.kind.extra_clients());
+        regular
             .fold(self.clients.count, u32::max)
+            .saturating_add(extra.sum())
     }
 }

@@ -10,7 +10,7 @@ use super::limits;
 use super::process::Exits;
 use super::relay::{Relay, RelaySpec, relay_parts};
 use crate::relay::order::{Answer, Order, Stats};
-use crate::scenario::NodeId;
+use crate::scenario::{self, FaultKind, NodeId, Scenario};
 
 /// Which links lead through a relay: only those that a fault of the scenario needs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,6 +21,21 @@ pub struct Relays {
     pub upstream: bool,
     /// Seed of their jitter.
     pub seed: u64,
+}
+
+impl Relays {
+    /// What the faults of a scenario need.
+    pub fn of(scenario: &Scenario) -> Self {
+        let has = |link: scenario::Link| {
+            let mut kinds = scenario.faults.iter().map(|fault| &fault.kind);
+            kinds.any(|kind| matches!(kind, FaultKind::Link(fault) if fault.link == link))
+        };
+        Self {
+            edge: has(scenario::Link::Edge),
+            upstream: has(scenario::Link::Upstream),
+            seed: scenario.seed,
+        }
+    }
 }
 
 /// A link with a relay in it.

@@ -3,8 +3,11 @@
 //! Pure.
 
 use crate::plan::PlannedFault;
-use crate::scenario::{ClientFault, FaultKind, NodeFault, ProxyFault};
-use crate::units::show_duration;
+use crate::relay::order::Way;
+use crate::scenario::{
+    ClientFault, Cut, FaultKind, Link, LinkFault, NodeFault, ProxyFault, Trouble,
+};
+use crate::units::{show_count, show_duration, show_share};
 
 pub(super) fn effect(fault: &PlannedFault) -> String {
     let takes = show_duration(fault.lasts);
@@ -13,6 +16,36 @@ pub(super) fn effect(fault: &PlannedFault) -> String {
             true => format!("no traffic for {takes}; pings go on"),
             false => format!("no traffic and no pings for {takes}"),
         },
+        FaultKind::Client(ClientFault::MassDisconnect { share, how }) => {
+            let how = match how {
+                Cut::Rst => "a RST",
+                Cut::Fin => "a FIN",
+            };
+            format!(
+                "{} of the clients drop their sessions with {how}",
+                show_share(*share)
+            )
+        }
+        FaultKind::Client(ClientFault::Vanish { share }) => {
+            let share = show_share(*share);
+            format!("{share} of the clients are gone without a FIN; old sockets stay for {takes}")
+        }
+        FaultKind::Client(ClientFault::SlowReader { share }) => {
+            format!(
+                "{} of the clients read nothing for {takes}",
+                show_share(*share)
+            )
+        }
+        FaultKind::Client(ClientFault::Surge { clients }) => {
+            format!("{} more clients for {takes}", show_count((*clients).into()))
+        }
+        FaultKind::Link(LinkFault { link, trouble }) => {
+            let link = match link {
+                Link::Edge => "between clients and nginx".to_owned(),
+                Link::Upstream => format!("between nginx and {}", targets(fault)),
+            };
+            trouble_of(trouble, &link, &takes)
+        }
         FaultKind::Node(kind) => node(kind, &targets(fault), &takes) + &rolling(fault),
         FaultKind::Proxy(ProxyFault::Restart) => {
             format!("nginx is stopped and stays away for {takes}")
@@ -29,6 +62,39 @@ fn node(kind: &NodeFault, whom: &str, takes: &str) -> String {
     }
 }
 
+fn trouble_of(trouble: &Trouble, link: &str, takes: &str) -> String {
+    let going = |way: &Way| match way {
+        Way::Both => "both ways",
+        Way::ToServer => "to the server",
+        Way::ToClient => "to the client",
+    };
+    match trouble {
+        Trouble::Blackhole(way) => {
+            format!("nothing comes through {link} ({}) for {takes}", going(way))
+        }
+        Trouble::Reset(way) => format!("every tunnel {link} ends with a RST ({})", going(way)),
+        Trouble::HalfClose(way) => format!("every tunnel {link} gets a FIN ({})", going(way)),
+        Trouble::Latency { way, delay, jitter } => format!(
+            "bytes {link} take {} ± {} longer ({}) for {takes}",
+            show_duration(*delay),
+            show_duration(*jitter),
+            going(way)
+        ),
+        Trouble::Bandwidth { way, rate } => format!(
+            "each tunnel {link} passes {} bytes/s ({}) for {takes}",
+            show_count(*rate),
+            going(way)
+        ),
+        Trouble::Slice { way, size, gap } => format!(
+            "bytes {link} come {} at a time, {} apart ({}) for {takes}",
+            show_count((*size).into()),
+            show_duration(*gap),
+            going(way)
+        ),
+        Trouble::Refuse => format!("no new connection {link} for {takes}"),
+    }
+}
+
 pub(super) fn after(fault: &PlannedFault) -> String {
     let whom = targets(fault);
     let (is, last) = match (fault.nodes.len(), fault.pause) {
@@ -37,6 +103,11 @@ pub(super) fn after(fault: &PlannedFault) -> String {
     };
     match &fault.kind {
         FaultKind::Client(ClientFault::IdleGap { .. }) => "traffic goes on".into(),
+        FaultKind::Client(ClientFault::MassDisconnect { .. }) => String::new(),
+        FaultKind::Client(ClientFault::Vanish { .. }) => "the old sockets are closed".into(),
+        FaultKind::Client(ClientFault::SlowReader { .. }) => "all read again".into(),
+        FaultKind::Client(ClientFault::Surge { .. }) => "they leave".into(),
+        FaultKind::Link(_) => "the link is clear again".into(),
         FaultKind::Node(NodeFault::Kill) => format!("{last} {is} started again"),
         FaultKind::Proxy(ProxyFault::Restart) => "nginx is started again".into(),
         FaultKind::Proxy(ProxyFault::Reload) => String::new(),
