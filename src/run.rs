@@ -92,7 +92,9 @@ fn preflight_or_refuse(request: &Request) -> Result<Option<usize>, Error> {
     let most = scenario.most_clients();
     let needed = agents_needed(most, facts.open_files);
     let agents = request.agents.or((needed > 1).then_some(needed));
+    let relays = Relays::of(scenario);
     let needs = preflight::Needs {
+        relays: u32::from(relays.edge) + u32::from(relays.upstream),
         clients: most,
         agents: u32::try_from(agents.unwrap_or(1)).unwrap_or(u32::MAX),
         node_parts: node_parts(most, scenario.topology.nodes, facts.open_files),

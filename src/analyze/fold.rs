@@ -15,7 +15,7 @@ use crate::plan::Plan;
 use crate::record::collector::{Outcome, RunEnd, Second};
 use crate::record::interval::{BIN_US, BINS, INTERVAL_US, NodeSessions, Series};
 use crate::record::outage::{Change, OutageEvent};
-use crate::scenario::{FaultKind, ProxyFault};
+use crate::scenario::{FaultKind, Hold, ProxyFault};
 use crate::units::micros;
 
 /// How much later than a whole second a run may stop and still have measured that second.
@@ -39,6 +39,10 @@ pub(super) struct Fold<'a> {
     /// Sessions opened so close to a stop of nginx that its last count may lack them.
     uncounted: u64,
     stops: Vec<(u64, u64)>,
+    /// When nginx could give a node up that had taken the upgrade, and go to another without a word to the client.
+    blind: Vec<(u64, u64)>,
+    /// Sessions opened then.
+    opened_blind: u64,
     /// Times in the HDR log, by series.
     timed: [u64; Series::ALL.len()],
     /// Cuts of clients that were out already, and returns of clients that were not.
@@ -58,6 +62,7 @@ impl<'a> Fold<'a> {
         let idle_timeout_us = micros(scenario.topology.nginx.proxy_read_timeout);
         let mut storms = Vec::new();
         let mut stops = Vec::new();
+        let mut blind = Vec::new();
         for (fault, record) in plan.faults.iter().zip(faults) {
             let window = match record.confirmed_us.and(record.began_us) {
                 Some(began_us) => {
@@ -71,6 +76,10 @@ impl<'a> Fold<'a> {
                 (&fault.kind, record.began_us)
             {
                 stops.push((began_us, record.ended_us.unwrap_or(u64::MAX)));
+            }
+            if let (Hold::Upstream, Some(began_us)) = (fault.kind.hold(), record.began_us) {
+                let ended_us = record.ended_us.unwrap_or(u64::MAX);
+                blind.push((began_us, ended_us.saturating_add(idle_timeout_us)));
             }
         }
         Self {
@@ -87,6 +96,8 @@ impl<'a> Fold<'a> {
             silent_cuts: 0,
             uncounted: 0,
             stops,
+            blind,
+            opened_blind: 0,
             timed: Default::default(),
             misplaced: 0,
             out_now: HashSet::new(),
@@ -126,6 +137,10 @@ impl<'a> Fold<'a> {
         }
         for (began_us, _) in &self.stops {
             self.uncounted += opened_around(second, *began_us);
+        }
+        let is_blind = |(from, to): &(u64, u64)| start_us < *to && *from < start_us + INTERVAL_US;
+        if self.blind.iter().any(is_blind) {
+            self.opened_blind += second.counts.opened;
         }
         self.connected = second.gauges.connected;
         self.nodes.clone_from(&second.nodes);
@@ -296,6 +311,7 @@ impl<'a> Fold<'a> {
             let accepted = end.nodes.iter().map(|node| node.accepted).sum();
             // A node may have accepted what nginx answered for it (502, 504) or what the client never heard of.
             let undecided = unanswered
+                + self.opened_blind
                 + totals.failed[ConnectFailure::Status502.index()]
                 + totals.failed[ConnectFailure::Status504.index()];
             entries.push(Entry {

@@ -3,5 +3,6 @@
 
 mod command;
 mod ends;
+mod links;
 mod scenarios;
 mod support;

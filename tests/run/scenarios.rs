@@ -7,7 +7,7 @@ use crate::support::{Finished, Place, complete, result, turn};
 /// 200 clients in half a second; all else as shipped.
 const SHORT: [&str; 4] = ["--clients", "200", "--set", "clients.ramp=500ms"];
 
-fn run(scenario: &str, args: &[&str]) -> (Finished, Value) {
+pub(crate) fn run(scenario: &str, args: &[&str]) -> (Finished, Value) {
     let _turn = turn();
     let place = Place::new();
     let args: Vec<&str> = SHORT.iter().chain(args).copied().collect();
@@ -22,7 +22,7 @@ fn run(scenario: &str, args: &[&str]) -> (Finished, Value) {
 }
 
 /// Asserts the verdict and shows the whole report when it is another.
-fn assert_verdict(finished: &Finished, result: &Value, verdict: &str, code: i32) {
+pub(crate) fn assert_verdict(finished: &Finished, result: &Value, verdict: &str, code: i32) {
     assert_eq!(
         result["judgement"]["verdict"], verdict,
         "{}\n{}",
@@ -31,7 +31,7 @@ fn assert_verdict(finished: &Finished, result: &Value, verdict: &str, code: i32)
     assert_eq!(finished.code, code, "{}", finished.stderr);
 }
 
-fn measure(part: &Value, name: &str) -> f64 {
+pub(crate) fn measure(part: &Value, name: &str) -> f64 {
     part["measures"][name]
         .as_f64()
         .unwrap_or_else(|| panic!("no {name} in {part}"))
