@@ -12,8 +12,7 @@ fn detection(storm: &Value, quantile: &str) -> f64 {
 /// Runs a scenario that is no shipped one: two nodes, 100 clients that reconnect at once, and these faults.
 fn run_faults(head: &str, faults: &str) -> Value {
     let text = format!(
-        "{head}\n[clients]\ncount = 100\n[reconnect]\npolicy = \"constant\"\njitter = \"full\"\nbase = \"300ms\"\n\
-         cap = \"300ms\"\n{faults}"
+        "{head}\n[clients]\ncount = 100\n[reconnect]\npolicy = \"constant\"\njitter = \"full\"\nbase = \"300ms\"\n{faults}"
     );
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("faults.toml");
@@ -107,9 +106,9 @@ fn latency_bandwidth_and_slices_slow_what_is_said_and_cut_nobody_and_a_closed_do
          [[phases]]\nname = \"slow\"\nfrom = \"4s\"\n[[phases]]\nname = \"pieces\"\nfrom = \"6s\"\n\
          [[phases]]\nname = \"closed\"\nfrom = \"7500ms\"\n\
          [[faults]]\nname = \"late\"\nkind = \"latency\"\ndelay = \"100ms\"\njitter = \"20ms\"\nat = \"2s\"\nfor = \"1900ms\"\n\
-         [[faults]]\nname = \"slow\"\nkind = \"bandwidth\"\nbytes_per_second = 4096\ndirection = \"to-client\"\nat = \"4s\"\n\
+         [[faults]]\nname = \"slow\"\nkind = \"bandwidth\"\nrate = \"4KiB/s\"\ndirection = \"to-client\"\nat = \"4s\"\n\
          for = \"1900ms\"\n\
-         [[faults]]\nname = \"pieces\"\nkind = \"slice\"\nlink = \"upstream\"\nsize = 100\ngap = \"10ms\"\nat = \"6s\"\n\
+         [[faults]]\nname = \"pieces\"\nkind = \"slice\"\nlink = \"upstream\"\nsize = \"100B\"\ngap = \"10ms\"\nat = \"6s\"\n\
          for = \"1400ms\"\n\
          [[faults]]\nname = \"closed\"\nkind = \"refuse-link\"\nat = \"7600ms\"\nfor = \"1s\"\n\
          [[faults]]\nname = \"flap\"\nkind = \"mass-disconnect\"\nshare = \"50%\"\nhow = \"fin\"\nat = \"7700ms\"\n",

@@ -8,6 +8,7 @@ use crate::relay::order::Way;
 use crate::scenario::kind::{self, Complaint};
 use crate::scenario::problem::Problem;
 use crate::scenario::reader::{Log, Reader, shortened};
+use crate::scenario::tree::Item;
 use crate::scenario::{FaultKind, Link, LinkFault, NodeId, Target, Trouble};
 use crate::units;
 
@@ -44,7 +45,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind {
         word: "bandwidth",
         lasts: Lasts::Needed,
-        keys: &["link", "node", "target", "direction", "bytes_per_second"],
+        keys: &["link", "node", "target", "direction", "rate"],
         read: bandwidth,
     },
     Kind {
@@ -103,12 +104,17 @@ fn latency(table: &mut Reader<'_>, _: &Case<'_>) -> FaultKind {
 }
 
 fn bandwidth(table: &mut Reader<'_>, _: &Case<'_>) -> FaultKind {
-    let rate = table.need(
-        "bytes_per_second",
-        kind::size_in(1, u32::MAX),
-        "bytes_per_second = \"16KiB\"",
-        1,
-    );
+    let parse = |item: &Item| {
+        let text = kind::text(item)?;
+        let size = text.strip_suffix("/s").map(units::parse_size);
+        size.and_then(Result::ok)
+            .filter(|size| *size > 0)
+            .ok_or_else(|| {
+                let label = format!("`{}` is none", shortened(&text));
+                Complaint::new("must be bytes per second", label).help("write \"16KiB/s\"")
+            })
+    };
+    let rate = table.need("rate", parse, "rate = \"16KiB/s\"", 1);
     link(table, |table| Trouble::Bandwidth {
         way: way(table),
         rate: rate.value.into(),
