@@ -89,7 +89,7 @@ pub fn run(request: Request) -> Result<Finished, Error> {
 fn preflight_or_refuse(request: &Request) -> Result<Option<usize>, Error> {
     let scenario = &request.plan.scenario;
     let facts = preflight::HostFacts::read();
-    let most = scenario.most_clients();
+    let most = scenario.most_tunnels();
     let needed = agents_needed(most, facts.open_files);
     let agents = request.agents.or((needed > 1).then_some(needed));
     let relays = Relays::of(scenario);
@@ -146,7 +146,7 @@ async fn drive(request: Request, agents: Option<usize>) -> Result<Finished, Erro
         topology: scenario.topology.clone(),
         traffic: scenario.traffic.clone(),
         heartbeat: scenario.heartbeat.clone(),
-        most_clients: scenario.most_clients(),
+        most_clients: scenario.most_tunnels(),
         results: folder.path().to_owned(),
         nginx_override: request.nginx.clone(),
         wssoak_exe: exe.clone(),

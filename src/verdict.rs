@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::analyze::{Summary, Value};
 use crate::record::collector::Outcome;
 use crate::scenario::{Objective, Scenario};
+use crate::units::{micros, show_count};
+
+/// Share of the wanted clients that must be connected before the first fault.
+const STEADY_SHARE: f64 = 0.99;
 
 /// How one objective came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +72,7 @@ pub fn judge(scenario: &Scenario, summary: &Summary) -> Judgement {
         .map(|objective| evaluate(objective, summary))
         .collect();
     let mut reasons = distrust(summary);
+    reasons.extend(unsteady(scenario, summary));
     let interrupted = matches!(
         summary.end.as_ref().map(|end| &end.outcome),
         Some(Outcome::Interrupted(_))
@@ -115,6 +120,26 @@ pub fn evaluate(objective: &Objective, summary: &Summary) -> Judged {
         ),
         held,
     }
+}
+
+/// Before the first fault all must be well, or what it did cannot be told from what was wrong already. A fault within
+/// the ramp is meant for the ramp.
+fn unsteady(scenario: &Scenario, summary: &Summary) -> Option<String> {
+    let happened = summary.faults.iter().zip(&summary.storms);
+    let (fault, storm) = happened
+        .filter(|(fault, storm)| fault.began_us.is_some() && storm.has_data())
+        .min_by_key(|(fault, _)| fault.began_us)?;
+    let wanted = f64::from(storm.wanted_before);
+    let is_steady = storm.connected_before as f64 >= STEADY_SHARE * wanted;
+    let is_ramp = fault.planned_begin_us < micros(scenario.clients.ramp);
+    (!is_steady && !is_ramp).then(|| {
+        format!(
+            "there was no steady state before the first fault, `{}`: {} of {} wanted clients were connected",
+            fault.name,
+            show_count(storm.connected_before),
+            show_count(storm.wanted_before.into())
+        )
+    })
 }
 
 /// Every reason not to trust the measures.

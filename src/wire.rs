@@ -37,6 +37,39 @@ pub struct Behaviour {
     pub quiet: bool,
     /// With `quiet`: send no pings either.
     pub no_heartbeat: bool,
+    /// Refuse upgrades.
+    pub refuse: Option<Refuse>,
+    /// Time between an upgrade request and its 101.
+    pub handshake_delay_ms: u64,
+    /// Read nothing from WebSocket connections. They stay open, and what the node sends on its own goes on.
+    pub stop_reading: bool,
+    /// Leave pings unanswered.
+    pub no_pong: bool,
+    /// Close code of a shutdown; `None`: 1001, going away.
+    pub close_code: Option<u16>,
+}
+
+/// How upgrades are refused: with 503.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refuse {
+    /// Value of `Retry-After` in seconds; `None`: no such header.
+    pub retry_after_s: Option<u32>,
+}
+
+impl Behaviour {
+    /// Both at once.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            quiet: self.quiet || other.quiet,
+            no_heartbeat: self.no_heartbeat || other.no_heartbeat,
+            refuse: self.refuse.or(other.refuse),
+            handshake_delay_ms: self.handshake_delay_ms.max(other.handshake_delay_ms),
+            stop_reading: self.stop_reading || other.stop_reading,
+            no_pong: self.no_pong || other.no_pong,
+            close_code: self.close_code.or(other.close_code),
+        }
+    }
 }
 
 /// A node's counters since its process started. All are totals except `open`.
@@ -49,7 +82,7 @@ pub struct NodeStats {
     pub pid: u32,
     /// Upgrades answered with 101.
     pub accepted: u64,
-    /// Upgrade requests refused with 4xx.
+    /// Upgrade requests refused with 4xx or 503.
     pub rejected: u64,
     /// WebSocket connections open now.
     pub open: u64,

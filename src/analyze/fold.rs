@@ -8,14 +8,15 @@ use hdrhistogram::Histogram;
 use super::Summary;
 use super::books::{Entry, FleetBooks};
 use super::scope::{ScopeSummary, client_seconds};
+use super::silence::Silence;
 use super::storm::Storm;
-use crate::cause::{ConnectFailure, SessionEnd};
+use crate::cause::ConnectFailure;
 use crate::fault::FaultRecord;
 use crate::plan::Plan;
 use crate::record::collector::{Outcome, RunEnd, Second};
 use crate::record::interval::{BIN_US, BINS, INTERVAL_US, NodeSessions, Series};
 use crate::record::outage::{Change, OutageEvent};
-use crate::scenario::{FaultKind, Hold, ProxyFault};
+use crate::scenario::Hold;
 use crate::units::micros;
 
 /// How much later than a whole second a run may stop and still have measured that second.
@@ -34,11 +35,10 @@ pub(super) struct Fold<'a> {
     /// Open cuts: when.
     out: HashMap<u32, u64>,
     cuts: u64,
-    /// Sessions cut while nginx was being stopped, for which it writes no log line.
-    silent_cuts: u64,
+    /// Sessions cut without a log line of nginx.
+    silence: Silence,
     /// Sessions opened so close to a stop of nginx that its last count may lack them.
     uncounted: u64,
-    stops: Vec<(u64, u64)>,
     /// When nginx could give a node up that had taken the upgrade, and go to another without a word to the client.
     blind: Vec<(u64, u64)>,
     /// Sessions opened then.
@@ -61,7 +61,6 @@ impl<'a> Fold<'a> {
         });
         let idle_timeout_us = micros(scenario.topology.nginx.proxy_read_timeout);
         let mut storms = Vec::new();
-        let mut stops = Vec::new();
         let mut blind = Vec::new();
         for (fault, record) in plan.faults.iter().zip(faults) {
             let window = match record.confirmed_us.and(record.began_us) {
@@ -72,11 +71,6 @@ impl<'a> Fold<'a> {
                 None => 0..0,
             };
             storms.push(Storm::new(fault, window, record.ended_us, idle_timeout_us));
-            if let (FaultKind::Proxy(ProxyFault::Restart), Some(began_us)) =
-                (&fault.kind, record.began_us)
-            {
-                stops.push((began_us, record.ended_us.unwrap_or(u64::MAX)));
-            }
             if let (Hold::Upstream, Some(began_us)) = (fault.kind.hold(), record.began_us) {
                 let ended_us = record.ended_us.unwrap_or(u64::MAX);
                 blind.push((began_us, ended_us.saturating_add(idle_timeout_us)));
@@ -93,9 +87,8 @@ impl<'a> Fold<'a> {
             nodes: Vec::new(),
             out: HashMap::new(),
             cuts: 0,
-            silent_cuts: 0,
+            silence: Silence::new(&plan.faults, faults),
             uncounted: 0,
-            stops,
             blind,
             opened_blind: 0,
             timed: Default::default(),
@@ -135,7 +128,7 @@ impl<'a> Fold<'a> {
         for storm in &mut self.storms {
             storm.second(second, &self.nodes);
         }
-        for (began_us, _) in &self.stops {
+        for began_us in self.silence.restarts() {
             self.uncounted += opened_around(second, *began_us);
         }
         let is_blind = |(from, to): &(u64, u64)| start_us < *to && *from < start_us + INTERVAL_US;
@@ -191,13 +184,7 @@ impl<'a> Fold<'a> {
                 cause, silence_us, ..
             } => {
                 self.cuts += 1;
-                let in_stop = self
-                    .stops
-                    .iter()
-                    .any(|(from, to)| (*from..*to).contains(&event.at_us));
-                if in_stop && matches!(cause, SessionEnd::Eof | SessionEnd::Reset) {
-                    self.silent_cuts += 1;
-                }
+                self.silence.cut(event.at_us, cause);
                 if self.run.add_cut(event.at_us, cause, silence_us) {
                     self.out.insert(event.client, event.at_us);
                 }
@@ -338,13 +325,13 @@ impl<'a> Fold<'a> {
             (end.proxy.tunnel_lines, end.proxy.other_lines, &end.outcome)
         {
             entries.push(Entry {
-                may_exceed: unanswered,
+                may_exceed: unanswered + self.silence.undecided,
                 ..Entry::exact(
                     format!(
-                        "tunnels ended, less {} cut by a stop of nginx, which logs none",
-                        self.silent_cuts
+                        "tunnels ended, less {} cut by the end of nginx or a worker, which log none",
+                        self.silence.cuts
                     ),
-                    ("clients", totals.closed_total() - self.silent_cuts),
+                    ("clients", totals.closed_total() - self.silence.cuts),
                     ("access-log lines with 101", tunnels),
                 )
             });

@@ -7,6 +7,7 @@ pub mod books;
 mod fold;
 pub mod replay;
 pub mod scope;
+mod silence;
 pub mod storm;
 pub mod times;
 pub mod value;

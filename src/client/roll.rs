@@ -148,3 +148,45 @@ impl Drop for Present<'_> {
         self.roll.sessions.set(self.roll.sessions.get() - 1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn half() -> Pick {
+        Pick::new(1, 0, 100, 0.5)
+    }
+
+    #[test]
+    fn a_call_is_answered_once_all_have_heard_it_and_counts_who_was_meant() {
+        let roll = Roll::default();
+        let mut present: Vec<_> = (0..100).map(|client| Present::new(&roll, client)).collect();
+        roll.call(Deed::Reset, half());
+        assert_eq!(roll.settled().now_or_never(), None);
+        let last = present.pop().unwrap();
+        let told = present.iter_mut().filter_map(Present::hear).count();
+        assert_eq!(roll.settled().now_or_never(), None);
+        // One that ends without having heard has done nothing.
+        drop(last);
+        assert_eq!(roll.settled().now_or_never(), Some(told as u32));
+        assert!((49..=50).contains(&told), "{told}");
+        assert!(present.iter_mut().all(|one| one.hear().is_none()), "once");
+    }
+
+    #[test]
+    fn newcomers_are_not_hit_but_stay_deaf_until_the_end() {
+        let roll = Roll::default();
+        roll.call(Deed::StopReading, half());
+        assert_eq!(roll.settled().now_or_never(), Some(0));
+        let mut newcomers: Vec<_> = (0..100).map(|client| Present::new(&roll, client)).collect();
+        assert!(newcomers.iter_mut().all(|one| one.hear().is_none()));
+        let deaf = newcomers.iter().filter(|one| !one.reads()).count();
+        assert_eq!(deaf, 50);
+        roll.call(Deed::Recover, half());
+        let told = newcomers.iter_mut().filter_map(Present::hear).count();
+        assert_eq!((told, roll.settled().now_or_never()), (100, Some(100)));
+        assert!(newcomers.iter().all(Present::reads));
+    }
+}

@@ -24,6 +24,7 @@ pub(super) async fn begin(
             let behaviour = Behaviour {
                 quiet: true,
                 no_heartbeat: !keep_heartbeat,
+                ..Behaviour::default()
             };
             victims.topology.set_behaviour(behaviour).await?;
             victims.fleet.quiet(*keep_heartbeat).await?;

@@ -70,6 +70,12 @@ impl FaultRecord {
         self.confirmed_us.is_some() && self.ended_us.is_some() && !self.failed
     }
 
+    /// Was it on at any time in this window?
+    pub fn was_on(&self, from_us: u64, to_us: u64) -> bool {
+        self.began_us.is_some_and(|began_us| began_us < to_us)
+            && self.ended_us.is_none_or(|ended_us| ended_us > from_us)
+    }
+
     /// Adds what was seen.
     fn saw(&mut self, what: &str) {
         if !self.observed.is_empty() && !what.is_empty() {

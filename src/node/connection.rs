@@ -10,7 +10,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::{Sink as _, SinkExt as _, StreamExt as _};
 use rand::RngExt as _;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
@@ -18,6 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
 
 use super::session::Stop;
+use super::socket::Socket;
 use super::state::{Open, count};
 use crate::units::micros;
 use crate::wire::{Frame, FrameKind, Hello};
@@ -36,7 +36,7 @@ enum Next {
 }
 
 struct Connection {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Socket>,
     open: Open,
     next_push: Option<Instant>,
     next_ping: Option<Instant>,
@@ -46,7 +46,7 @@ struct Connection {
 }
 
 /// Serves one upgraded connection until it ends. Dropping the future drops the connection.
-pub(super) async fn serve(socket: WebSocketStream<TcpStream>, open: Open) {
+pub(super) async fn serve(socket: WebSocketStream<Socket>, open: Open) {
     let options = &open.node.options;
     let now = Instant::now();
     // A phase of its own for each connection, or all would send in the same millisecond.
@@ -98,7 +98,9 @@ impl Connection {
         if self.due().is_some() && timer.poll(cx).is_ready() {
             return Poll::Ready(Event::Due);
         }
-        if self.is_blocked {
+        // The answer to our own close frame is read whatever happens.
+        let is_deaf = self.open.node.behaviour.get().stop_reading && !self.is_closing;
+        if self.is_blocked || is_deaf {
             return Poll::Pending;
         }
         // A pong that tungstenite has queued is written by the next read, which follows at once.
@@ -232,7 +234,9 @@ impl Connection {
             Stop::TakenOver => Next::End,
             Stop::GoingAway => {
                 self.is_closing = true;
-                self.send(close(CloseCode::Away, "the node shuts down"))
+                let code = self.open.node.behaviour.get().close_code;
+                let code = code.map_or(CloseCode::Away, CloseCode::from);
+                self.send(close(code, "the node shuts down"))
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What comes before a WebSocket, or instead of one: the request, its route, the answer.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::connection;
+use super::socket::Socket;
 use super::state::{Node, Open, count};
 use super::upgrade;
 use crate::client::transport::websocket_config;
@@ -24,7 +26,7 @@ const MAX_BODY: u64 = 4096;
 /// An answer that ends its connection.
 struct Answer {
     status: &'static str,
-    headers: &'static str,
+    headers: Cow<'static, str>,
     body: String,
 }
 
@@ -32,7 +34,7 @@ impl Answer {
     fn text(status: &'static str, body: &str) -> Self {
         Self {
             status,
-            headers: "Content-Type: text/plain\r\nConnection: close\r\n",
+            headers: "Content-Type: text/plain\r\nConnection: close\r\n".into(),
             body: format!("{body}\n"),
         }
     }
@@ -41,7 +43,7 @@ impl Answer {
         match serde_json::to_string(body) {
             Ok(body) => Self {
                 status: "200 OK",
-                headers: "Content-Type: application/json\r\nConnection: close\r\n",
+                headers: "Content-Type: application/json\r\nConnection: close\r\n".into(),
                 body,
             },
             Err(error) => Self::text("500 Internal Server Error", &error.to_string()),
@@ -52,7 +54,8 @@ impl Answer {
 /// Serves one accepted connection to its end.
 pub(super) async fn handle(stream: TcpStream, node: Rc<Node>) {
     // Boxed, since the handshake needs several times the memory of the connection that stays.
-    let upgraded = Box::pin(timeout(DEADLINE, respond(stream, &node))).await;
+    let deadline = DEADLINE + delay(&node);
+    let upgraded = Box::pin(timeout(deadline, respond(stream, &node))).await;
     drop(node);
     if let Ok(Some((socket, open))) = upgraded {
         connection::serve(socket, open).await;
@@ -62,11 +65,17 @@ pub(super) async fn handle(stream: TcpStream, node: Rc<Node>) {
 async fn respond(
     mut stream: TcpStream,
     node: &Rc<Node>,
-) -> Option<(WebSocketStream<TcpStream>, Open)> {
+) -> Option<(WebSocketStream<Socket>, Open)> {
     let answer = match http1::read_request(&mut stream).await {
         Ok((request, rest)) if is_upgrade(&request) && !node.is_stopping.get() => {
             match upgrade::check(&request) {
-                Ok(key) => return switch(stream, node, &request, key, rest).await,
+                Ok(key) => match node.behaviour.get().refuse {
+                    None => return switch(stream, node, &request, key, rest).await,
+                    Some(refuse) => {
+                        count(&node.counters.rejected);
+                        unavailable(refuse)
+                    }
+                },
                 Err(refusal) => {
                     count(&node.counters.rejected);
                     refused(refusal)
@@ -95,7 +104,11 @@ async fn switch(
     request: &Request,
     key: &[u8],
     rest: Vec<u8>,
-) -> Option<(WebSocketStream<TcpStream>, Open)> {
+) -> Option<(WebSocketStream<Socket>, Open)> {
+    tokio::time::sleep(delay(node)).await;
+    if is_gone(&stream) {
+        return None;
+    }
     let accept = http1::accept_for(key);
     let head = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{}: {}\r\n\
@@ -107,6 +120,7 @@ async fn switch(
     // Counted before it is written: no client can hold a 101 that the ledger does not know.
     let open = node.accept(request.query("resume"));
     stream.write_all(head.as_bytes()).await.ok()?;
+    let stream = Socket::new(stream, node);
     let config = Some(websocket_config());
     let socket = if rest.is_empty() {
         WebSocketStream::from_raw_socket(stream, Role::Server, config).await
@@ -116,6 +130,32 @@ async fn switch(
     Some((socket, open))
 }
 
+/// How long a 101 is held back.
+fn delay(node: &Node) -> Duration {
+    Duration::from_millis(node.behaviour.get().handshake_delay_ms)
+}
+
+/// Has the peer closed the connection? After a pause (a delay, a SIGSTOP) it may have tried elsewhere, and an upgrade
+/// that is accepted for nobody would be counted.
+fn is_gone(stream: &TcpStream) -> bool {
+    let mut byte = [std::mem::MaybeUninit::uninit()];
+    match socket2::SockRef::from(stream).peek(&mut byte) {
+        Ok(read) => read == 0,
+        Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+    }
+}
+
+fn unavailable(refuse: wire::Refuse) -> Answer {
+    let retry = refuse.retry_after_s;
+    let retry = retry.map_or(String::new(), |seconds| {
+        format!("Retry-After: {seconds}\r\n")
+    });
+    Answer {
+        headers: format!("{retry}Content-Type: text/plain\r\nConnection: close\r\n").into(),
+        ..Answer::text("503 Service Unavailable", "the node takes no new sessions.")
+    }
+}
+
 /// `None` when the connection broke while the body was read.
 async fn route(
     stream: &mut TcpStream,
@@ -123,8 +163,8 @@ async fn route(
     request: &Request,
     rest: Vec<u8>,
 ) -> Option<Answer> {
-    let wrong_method = |headers| Answer {
-        headers,
+    let wrong_method = |headers: &'static str| Answer {
+        headers: headers.into(),
         ..Answer::text("405 Method Not Allowed", "this path has another method.")
     };
     let answer = match (request.path(), request.method) {
@@ -163,10 +203,10 @@ fn behave(node: &Node, body: &[u8]) -> Answer {
     match serde_json::from_slice(body) {
         Ok(behaviour) => {
             tracing::info!(node = node.options.name, ?behaviour, "behaviour");
-            node.behaviour.set(behaviour);
+            node.behave(behaviour);
             Answer {
                 status: "204 No Content",
-                headers: "Connection: close\r\n",
+                headers: "Connection: close\r\n".into(),
                 body: String::new(),
             }
         }
@@ -183,8 +223,10 @@ fn refused(refusal: upgrade::Refusal) -> Answer {
     }
     // RFC 9110 section 15.5.22 and RFC 6455 section 4.4: say what would have been right.
     Answer {
-        headers: "Upgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n\
-                  Content-Type: text/plain\r\n",
+        headers:
+            "Upgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n\
+                  Content-Type: text/plain\r\n"
+                .into(),
         ..Answer::text("426 Upgrade Required", refusal.reason)
     }
 }

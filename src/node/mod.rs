@@ -14,6 +14,7 @@ mod ledger;
 mod process;
 mod server;
 mod session;
+mod socket;
 mod state;
 mod upgrade;
 

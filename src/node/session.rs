@@ -35,6 +35,11 @@ impl Signal {
         if self.stop.get() != Some(Stop::TakenOver) {
             self.stop.set(Some(stop));
         }
+        self.wake();
+    }
+
+    /// Has the connection look again at what it may do.
+    pub(super) fn wake(&self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
@@ -172,9 +177,18 @@ impl Sessions {
 
     /// Tells every attached connection to end.
     pub(super) fn stop_all(&self) {
+        self.each_attached(|signal| signal.raise(Stop::GoingAway));
+    }
+
+    /// Has every attached connection look again at what it may do.
+    pub(super) fn wake_all(&self) {
+        self.each_attached(Signal::wake);
+    }
+
+    fn each_attached(&self, act: impl Fn(&Signal)) {
         for session in self.by_token.values() {
             if let Some(signal) = &*session.attached.borrow() {
-                signal.raise(Stop::GoingAway);
+                act(signal);
             }
         }
     }

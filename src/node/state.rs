@@ -36,7 +36,7 @@ pub(super) fn count(counter: &Cell<u64>) {
 pub(super) struct Node {
     pub(super) options: NodeOptions,
     pub(super) counters: Counters,
-    /// Read whenever something is due, so a change is in force as soon as it is stored.
+    /// Read whenever it matters, so a change is in force as soon as it is stored; see [`Self::behave`].
     pub(super) behaviour: Cell<Behaviour>,
     pub(super) is_stopping: Cell<bool>,
     ledger: Ledger,
@@ -89,6 +89,13 @@ impl Node {
             signal,
             is_resumed: offer == Offer::Resumed,
         }
+    }
+
+    /// Behaves otherwise from now on.
+    pub(super) fn behave(&self, behaviour: Behaviour) {
+        self.behaviour.set(behaviour);
+        // One that has not been reading has nothing else to wake it.
+        self.sessions.borrow().wake_all();
     }
 
     /// Forgets sessions whose time is over.

@@ -90,7 +90,7 @@ pub fn json(plan: &Plan) -> Value {
             "from_s": fault.at.as_secs_f64(),
             "to_s": fault.until.as_secs_f64(),
             "targets": fault.targets(),
-            "effect": effect(fault),
+            "effect": effect(fault, &scenario.topology.nginx),
         })
     });
     let objectives = scenario.objectives.iter().map(|objective| {
@@ -130,6 +130,7 @@ pub fn json(plan: &Plan) -> Value {
 }
 
 fn describe(plan: &Plan, what: What) -> (String, String) {
+    let nginx = &plan.scenario.topology.nginx;
     let fault = |id: OccurrenceId| plan.faults.get(usize::from(id.0));
     match what {
         What::PhaseBegin(index) => match plan.phases.get(index) {
@@ -140,8 +141,10 @@ fn describe(plan: &Plan, what: What) -> (String, String) {
             None => Default::default(),
         },
         What::FaultBegin(id) => match fault(id) {
-            Some(fault) if fault.is_moment() => (format!("fault {}", fault.name), effect(fault)),
-            Some(fault) => (format!("fault {} begins", fault.name), effect(fault)),
+            Some(fault) if fault.is_moment() => {
+                (format!("fault {}", fault.name), effect(fault, nginx))
+            }
+            Some(fault) => (format!("fault {} begins", fault.name), effect(fault, nginx)),
             None => Default::default(),
         },
         What::FaultEnd(id) => match fault(id) {

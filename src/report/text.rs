@@ -157,6 +157,9 @@ fn write_storm(out: &mut String, storm: &StormReport, idle_timeout_s: f64) -> st
             ""
         },
     )?;
+    if !fault.targets.is_empty() {
+        writeln!(out, "                done to {}", fault.targets.join(", "))?;
+    }
     if !fault.observed.is_empty() {
         writeln!(out, "                {}", fault.observed)?;
     }
@@ -193,12 +196,19 @@ fn write_storm(out: &mut String, storm: &StormReport, idle_timeout_s: f64) -> st
     if let Some(returned) = &storm.returned {
         writeln!(
             out,
-            "  {} returned   held {} before and {} at the end; got {} of {} sessions opened since it was back",
+            "  {} returned   held {} before and {} at the end; got {} of {} sessions opened since it was back{}",
             returned.node,
             show_count(returned.held_before),
             show_count(returned.held_at_end),
             show_count(returned.opened_on_it),
             show_count(returned.opened_since),
+            match returned.opened_since {
+                0 => String::new(),
+                all => format!(
+                    " ({})",
+                    show_share(returned.opened_on_it as f64 / all as f64)
+                ),
+            },
         )?;
         let fair = returned.opened_since / storm.nodes_before.len().max(1) as u64;
         if returned.opened_on_it * 2 < fair {

@@ -14,11 +14,13 @@ use super::run_end;
 use crate::error::Error;
 use crate::plan::Plan;
 use crate::record::collector::{NodeBooks, Outcome, ProxyBooks, RunEnd};
-use crate::scenario::NodeId;
+use crate::scenario::{FaultKind, NodeId, ProxyFault};
 use crate::topology::{Bundled, Incarnation};
 
 /// How long nginx may take to see the last tunnel end.
 const DRAIN: Duration = Duration::from_secs(5);
+/// So long without a change means that what is left are ghosts.
+const SETTLED: Duration = Duration::from_millis(500);
 /// How often to look.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -30,7 +32,7 @@ pub(super) async fn close(
 ) -> Result<RunEnd, Error> {
     let hurry = measured.as_ref().map_or(true, |measured| measured.hurry);
     let finished = matches!(&measured, Ok(measured) if measured.outcome == Outcome::Finished);
-    let drained = finished && !hurry && wait_for_drain(topology).await;
+    let drained = finished && !hurry && wait_for_drain(topology, lost_workers(plan)).await;
     // Its last count is taken now, while all is quiet; one that is not had is not guessed.
     let is_counted = !hurry && topology.proxy_status().await.is_some();
     let requests = if is_counted {
@@ -97,15 +99,29 @@ fn total_requests(lives: &[Incarnation]) -> Option<u64> {
     })
 }
 
-/// Waits until nginx counts no connection but the one that asks; `false` when it does not come to that.
-async fn wait_for_drain(topology: &Bundled) -> bool {
+/// Were workers of nginx killed on purpose? It goes on counting the connections that died with one.
+fn lost_workers(plan: &Plan) -> bool {
+    let kill = FaultKind::Proxy(ProxyFault::KillWorker);
+    plan.faults.iter().any(|fault| fault.kind == kill)
+}
+
+/// Waits until nginx counts no connection but the one that asks, or no fewer any more when some of them `may_be_ghosts`;
+/// `false` when it does not come to that.
+async fn wait_for_drain(topology: &Bundled, may_be_ghosts: bool) -> bool {
     let deadline = Instant::now() + DRAIN;
+    let mut least = (u64::MAX, Instant::now());
     while Instant::now() < deadline {
-        match topology.proxy_status().await {
-            Some(sample) if sample.status.active <= 1 => return true,
-            Some(_) => tokio::time::sleep(LOOK).await,
-            None => return false,
+        let Some(sample) = topology.proxy_status().await else {
+            return false;
+        };
+        let active = sample.status.active;
+        if active < least.0 {
+            least = (active, Instant::now());
         }
+        if active <= 1 || (may_be_ghosts && least.1.elapsed() > SETTLED) {
+            return true;
+        }
+        tokio::time::sleep(LOOK).await;
     }
     false
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::NodeId;
+use super::{Nginx, NodeId};
 use crate::relay::order::Way;
 
 /// Index into [`super::Scenario::faults`].
@@ -169,6 +169,35 @@ pub enum Trouble {
 pub enum NodeFault {
     /// SIGKILL; started again at the end.
     Kill,
+    /// Closes its connections and ends (SIGTERM); started again at the end.
+    Stop(Goodbye),
+    /// Stopped as if the machine hung (SIGSTOP); goes on at the end (SIGCONT).
+    Pause,
+    /// Closes its connections, ends, and is started again at once.
+    Restart(Goodbye),
+    /// Answers upgrades with 503.
+    RefuseUpgrades {
+        /// Seconds in a header `Retry-After`.
+        retry_after_s: Option<u32>,
+    },
+    /// Holds every 101 back.
+    SlowHandshake {
+        /// How long.
+        delay: Duration,
+    },
+    /// Reads nothing from its WebSocket connections.
+    StopReading,
+    /// Leaves pings unanswered.
+    NoPong,
+}
+
+/// How a node says goodbye.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Goodbye {
+    /// The code of its close frames.
+    pub code: u16,
+    /// Time to end, after which it is killed.
+    pub grace: Duration,
 }
 
 /// What is done to the proxy.
@@ -178,6 +207,22 @@ pub enum ProxyFault {
     Restart,
     /// Re-reads its configuration (SIGHUP).
     Reload,
+    /// Told to shut down gracefully (SIGQUIT): takes no new connections and lingers for the sake of its tunnels. At the
+    /// end what lingers is killed, and it is started again.
+    Quit,
+    /// SIGKILL to master and workers; started again at the end.
+    Kill,
+    /// SIGKILL to the worker with the most tunnels; the master starts another.
+    KillWorker,
+    /// The worker with the most tunnels is stopped (SIGSTOP); goes on at the end.
+    PauseWorker,
+    /// Reloaded with other settings, and with those of the scenario at the end.
+    Reconfigure(Box<Nginx>),
+    /// Reloaded with few connections per worker, and with those of the scenario at the end.
+    ExhaustConnections {
+        /// So many, both sides of a tunnel counted.
+        worker_connections: u32,
+    },
 }
 
 /// What a fault holds while it is on. Two faults cannot hold the same at the same time.
@@ -195,6 +240,13 @@ pub enum Hold {
     Upstream,
 }
 
+impl NodeFault {
+    /// Does it take the process of a node away, which comes back later?
+    pub const fn takes_away(&self) -> bool {
+        matches!(self, Self::Kill | Self::Stop(_) | Self::Restart(_))
+    }
+}
+
 impl FaultKind {
     /// The word for it in scenarios and reports.
     pub const fn name(&self) -> &'static str {
@@ -206,8 +258,21 @@ impl FaultKind {
             Self::Client(ClientFault::Surge { .. }) => "surge",
             Self::Link(LinkFault { trouble, .. }) => trouble.name(),
             Self::Node(NodeFault::Kill) => "kill-node",
+            Self::Node(NodeFault::Stop(_)) => "stop-node",
+            Self::Node(NodeFault::Pause) => "pause-node",
+            Self::Node(NodeFault::Restart(_)) => "restart-node",
+            Self::Node(NodeFault::RefuseUpgrades { .. }) => "refuse-upgrades",
+            Self::Node(NodeFault::SlowHandshake { .. }) => "slow-handshake",
+            Self::Node(NodeFault::StopReading) => "stop-reading",
+            Self::Node(NodeFault::NoPong) => "no-pong",
             Self::Proxy(ProxyFault::Restart) => "restart-proxy",
             Self::Proxy(ProxyFault::Reload) => "reload-proxy",
+            Self::Proxy(ProxyFault::Quit) => "quit-proxy",
+            Self::Proxy(ProxyFault::Kill) => "kill-proxy",
+            Self::Proxy(ProxyFault::KillWorker) => "kill-worker",
+            Self::Proxy(ProxyFault::PauseWorker) => "pause-worker",
+            Self::Proxy(ProxyFault::Reconfigure(_)) => "reconfigure-proxy",
+            Self::Proxy(ProxyFault::ExhaustConnections { .. }) => "exhaust-connections",
         }
     }
 
@@ -229,6 +294,16 @@ impl FaultKind {
         match self {
             Self::Client(ClientFault::Surge { clients }) => *clients,
             _ => 0,
+        }
+    }
+}
+
+impl FaultKind {
+    /// Share of the fleet whose tunnels stay while their clients have others.
+    pub const fn left_behind(&self) -> f64 {
+        match self {
+            Self::Client(ClientFault::Vanish { share }) => *share,
+            _ => 0.0,
         }
     }
 }

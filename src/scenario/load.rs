@@ -73,6 +73,7 @@ fn read(root: &Table, path: &Path, log: &Log) -> Scenario {
     let world = section::faults::World {
         duration: &duration,
         nodes: &topology.nodes,
+        nginx: &topology.value.nginx,
         traffic: &traffic,
         heartbeat: &heartbeat,
     };

@@ -21,8 +21,8 @@ mod section;
 mod tree;
 
 pub use fault::{
-    ClientFault, Cut, Fault, FaultId, FaultKind, Hold, Link, LinkFault, NodeFault, ProxyFault,
-    Target, Trouble,
+    ClientFault, Cut, Fault, FaultId, FaultKind, Goodbye, Hold, Link, LinkFault, NodeFault,
+    ProxyFault, Target, Trouble,
 };
 pub use load::load;
 pub use measure::Measure;
@@ -244,5 +244,13 @@ impl Scenario {
         regular
             .fold(self.clients.count, u32::max)
             .saturating_add(extra.sum())
+    }
+
+    /// The most tunnels at any time: clients that vanish leave theirs behind and come back with another.
+    pub fn most_tunnels(&self) -> u32 {
+        let left_behind = self.faults.iter().map(|fault| fault.kind.left_behind());
+        let share = left_behind.fold(0.0, f64::max);
+        // A float to integer cast saturates.
+        (f64::from(self.most_clients()) * (1.0 + share)).ceil() as u32
     }
 }

@@ -12,7 +12,6 @@ use tokio::sync::{Mutex, mpsc};
 use super::error::TopologyError;
 use super::limits;
 use super::links::{Links, Relays};
-use super::lives::{Incarnation, ProxySample, ReloadSeen};
 use super::nginx::binary::NginxBinary;
 use super::node::{self, Node, NodeSpec};
 use super::ports;
@@ -20,8 +19,11 @@ use super::process::{Exit, Exits};
 use super::proxy::Proxy;
 use super::setup::{access_log, conf_input, nameable, rendered, write_whole};
 use super::warden::Warden;
-use crate::scenario::{Heartbeat, NodeId, Topology, Traffic};
-use crate::wire::{Behaviour, Ledger, NodeStats};
+use crate::scenario::{Heartbeat, Nginx, NodeId, Topology, Traffic};
+use crate::wire::Behaviour;
+
+mod nodes;
+mod proxies;
 
 /// Ports tried for nginx when others take them between our look and the bind.
 const PORT_TRIES: usize = 4;
@@ -80,7 +82,9 @@ pub struct Bundled {
     nodes: Vec<Node>,
     proxy: Proxy,
     links: Links,
+    /// What all nodes are told, and what each is told beside it.
     behaviour: Cell<Behaviour>,
+    own_behaviour: RefCell<Vec<Behaviour>>,
     exits: Exits,
     exited: Mutex<mpsc::Receiver<Exit>>,
     warden: RefCell<Option<Warden>>,
@@ -144,7 +148,13 @@ impl Bundled {
         let placeholder = SocketAddr::from(([127, 0, 0, 1], 1));
         rendered(
             &spec,
-            &conf_input(&spec, Path::new("/"), placeholder, placeholder, &[]),
+            &conf_input(
+                &spec,
+                &spec.topology.nginx,
+                Path::new("/"),
+                [placeholder, placeholder],
+                &[],
+            ),
         )?;
 
         let (exits, exited) = mpsc::channel(EXITS);
@@ -185,6 +195,7 @@ impl Bundled {
             nodes: (0..spec.topology.nodes)
                 .flat_map(|n| (0..parts).map(move |part| Node::new(NodeId(n), part)))
                 .collect(),
+            own_behaviour: RefCell::new(vec![Behaviour::default(); spec.topology.nodes.into()]),
             spec,
             node_spec,
             proxy,
@@ -201,17 +212,16 @@ impl Bundled {
             .iter()
             .map(|node| node.start_fresh(&self.node_spec, &self.exits));
         try_join_all(starts).await?;
-        // To nginx a relay is the node.
-        let nodes = self
-            .links
-            .start_upstream(self.node_addresses(), &self.exits);
-        self.bring_up_proxy(&nodes.await?).await?;
+        self.links
+            .start_upstream(self.node_addresses(), &self.exits)
+            .await?;
+        self.bring_up_proxy().await?;
         self.links
             .start_edge(self.proxy.endpoint.get(), &self.exits)
             .await
     }
 
-    async fn bring_up_proxy(&self, nodes: &[SocketAddr]) -> Result<(), TopologyError> {
+    async fn bring_up_proxy(&self) -> Result<(), TopologyError> {
         let mut tries = PORT_TRIES;
         loop {
             tries -= 1;
@@ -222,14 +232,7 @@ impl Bundled {
             let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
             self.proxy.endpoint.set(at(listen));
             self.proxy.status.set(at(status));
-            let input = conf_input(
-                &self.spec,
-                &self.node_spec.scratch,
-                at(listen),
-                at(status),
-                nodes,
-            );
-            write_whole(&self.proxy.conf, &rendered(&self.spec, &input)?)?;
+            write_whole(&self.proxy.conf, &self.conf(&self.spec.topology.nginx)?)?;
             self.proxy.test().await?;
             match self.proxy.start(&self.exits).await {
                 // Another run was faster. Every other cause would be there again with other ports.
@@ -238,6 +241,20 @@ impl Bundled {
                 result => return result,
             }
         }
+    }
+
+    /// nginx's configuration with these settings.
+    fn conf(&self, nginx: &Nginx) -> Result<String, TopologyError> {
+        // To nginx a relay is the node.
+        let relays = self.links.upstream();
+        let input = conf_input(
+            &self.spec,
+            nginx,
+            &self.node_spec.scratch,
+            [self.proxy.endpoint.get(), self.proxy.status.get()],
+            &relays.unwrap_or_else(|| self.node_addresses()),
+        );
+        rendered(&self.spec, &input)
     }
 
     /// The process group of everything that belongs to this run.
@@ -279,94 +296,6 @@ impl Bundled {
     /// nginx's error log.
     pub fn error_log(&self) -> &Path {
         &self.proxy.error_log
-    }
-
-    /// SIGKILLs a node; returns when it is reaped.
-    ///
-    /// # Errors
-    /// It does not run.
-    pub async fn kill_node(&self, id: NodeId) -> Result<(), TopologyError> {
-        try_join_all(self.node(id)?.iter().map(Node::kill)).await?;
-        Ok(())
-    }
-
-    /// Starts a node on its port again; returns when it is healthy and behaves as the others do.
-    ///
-    /// # Errors
-    /// It runs already, or it does not become healthy.
-    pub async fn start_node(&self, id: NodeId) -> Result<(), TopologyError> {
-        let behaviour = self.behaviour.get();
-        let starts = self.node(id)?.iter().map(|node| async move {
-            node.start(&self.node_spec, &self.exits).await?;
-            match behaviour == Behaviour::default() {
-                true => Ok(()),
-                false => node.behave(behaviour).await,
-            }
-        });
-        try_join_all(starts).await?;
-        Ok(())
-    }
-
-    /// Stops nginx at once (SIGTERM); returns when the master is reaped and no worker is left.
-    ///
-    /// # Errors
-    /// It does not run.
-    pub async fn stop_proxy(&self) -> Result<(), TopologyError> {
-        if self.proxy.stop().await? {
-            tracing::warn!("nginx did not stop when asked and was killed");
-        }
-        Ok(())
-    }
-
-    /// Starts nginx again with the same configuration; returns when it answers.
-    ///
-    /// # Errors
-    /// It runs already, or it does not start.
-    pub async fn start_proxy(&self) -> Result<(), TopologyError> {
-        self.proxy.start(&self.exits).await
-    }
-
-    /// Makes nginx read its configuration again (SIGHUP); returns when there are new workers.
-    ///
-    /// # Errors
-    /// It does not run, or no new worker appears in time, for which its error log gives the reason.
-    pub async fn reload_proxy(&self) -> Result<ReloadSeen, TopologyError> {
-        self.proxy.reload().await
-    }
-
-    /// Tells every running node how to behave; nodes started later are told too.
-    ///
-    /// # Errors
-    /// A node that runs did not take it.
-    pub async fn set_behaviour(&self, behaviour: Behaviour) -> Result<(), TopologyError> {
-        self.behaviour.set(behaviour);
-        let told = join_all(self.nodes.iter().map(|node| node.behave(behaviour))).await;
-        told.into_iter().collect()
-    }
-
-    /// The counters of each of a node's processes; `None` when one does not run or answer.
-    pub async fn node_stats(&self, id: NodeId) -> Option<Vec<NodeStats>> {
-        let parts = self.node(id).ok()?.iter().map(|node| async {
-            node.process()?;
-            node.stats().await
-        });
-        join_all(parts).await.into_iter().collect()
-    }
-
-    /// A node's ledgers, one per incarnation and process; also of killed ones, also after [`Bundled::down`].
-    pub fn node_ledgers(&self, id: NodeId) -> Vec<Ledger> {
-        let parts = self.node(id).unwrap_or_default();
-        parts.iter().flat_map(Node::ledgers).collect()
-    }
-
-    /// nginx's counters; `None` when it does not run or answer.
-    pub async fn proxy_status(&self) -> Option<ProxySample> {
-        self.proxy.sample().await
-    }
-
-    /// All lives of nginx so far, oldest first, each with its last counters.
-    pub fn proxy_incarnations(&self) -> Vec<Incarnation> {
-        self.proxy.lives()
     }
 
     /// Process ids of everything that runs: warden, nodes, nginx and its workers.
@@ -432,17 +361,5 @@ impl Bundled {
             forced: Vec::new(),
             swept: warden.finish().await,
         }
-    }
-
-    /// The processes of a node.
-    fn node(&self, id: NodeId) -> Result<&[Node], TopologyError> {
-        let parts = self.parts as usize;
-        let from = usize::from(id.0) * parts;
-        self.nodes
-            .get(from..from + parts)
-            .ok_or_else(|| TopologyError::State {
-                name: id.to_string(),
-                state: "not part of this topology",
-            })
     }
 }

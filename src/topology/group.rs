@@ -81,6 +81,26 @@ pub fn signal(pid: u32, signal: Signal) -> bool {
         .is_some_and(|pid| kill_process(pid, signal).is_ok())
 }
 
+/// Is it stopped (SIGSTOP)?
+pub fn is_stopped(pid: u32) -> bool {
+    ProcStat::of(pid).is_some_and(|stat| stat.state == 'T')
+}
+
+/// Time for what a signal does to show in `/proc`.
+pub const SEEN: Duration = Duration::from_secs(5);
+
+/// Waits until `is_so`, at most [`SEEN`]; says whether it came to that.
+pub async fn seen(is_so: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    while !is_so() {
+        if start.elapsed() > SEEN {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    true
+}
+
 /// SIGKILLs every member but `spare` until none is left, or until `deadline`. Returns how many it killed and how many
 /// were left. Stopped processes die too: SIGKILL needs no continuing.
 ///

@@ -90,22 +90,21 @@ impl Links {
         }
     }
 
-    /// Puts relays in front of the nodes' processes; returns what nginx is to connect to.
+    /// Puts relays in front of the nodes' processes, if there are to be any.
     pub(super) async fn start_upstream(
         &self,
         nodes: Vec<SocketAddr>,
         exits: &Exits,
-    ) -> Result<Vec<SocketAddr>, TopologyError> {
-        if self.upstream.is_empty() {
-            return Ok(nodes);
-        }
+    ) -> Result<(), TopologyError> {
         let relays = self.upstream.iter().zip(nodes);
         try_join_all(relays.map(|((_, relay), node)| relay.start(&self.spec, node, exits))).await?;
-        Ok(self
-            .upstream
-            .iter()
-            .map(|(_, relay)| relay.address())
-            .collect())
+        Ok(())
+    }
+
+    /// What nginx connects to instead of the nodes.
+    pub(super) fn upstream(&self) -> Option<Vec<SocketAddr>> {
+        let addresses = self.upstream.iter().map(|(_, relay)| relay.address());
+        (!self.upstream.is_empty()).then(|| addresses.collect())
     }
 
     /// Puts a relay in front of nginx, if there is to be one.

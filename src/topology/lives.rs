@@ -47,3 +47,14 @@ pub struct ReloadSeen {
     /// Workers that were not there before.
     pub new_workers: Vec<u32>,
 }
+
+/// A worker to which something was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerSeen {
+    /// Its process id.
+    pub pid: u32,
+    /// Files that it had open: two per tunnel, and some more.
+    pub files: usize,
+    /// Workers beside it that took new connections.
+    pub others: usize,
+}

@@ -27,7 +27,7 @@ mod setup;
 pub use bundled::{Bundled, BundledSpec, Teardown, Up};
 pub use error::TopologyError;
 pub use links::{Link, Links, Relays};
-pub use lives::{Incarnation, ProxySample, ReloadSeen};
+pub use lives::{Incarnation, ProxySample, ReloadSeen, WorkerSeen};
 pub use nginx::binary::{NginxBinary, Origin};
 pub use nginx::status::StubStatus;
 pub use node::node_parts;

@@ -55,6 +55,9 @@ pub(super) struct Node {
     part: u32,
     address: Cell<SocketAddr>,
     running: RefCell<Option<Rc<Process>>>,
+    /// What the running process was told last. A paused one would not answer; it is told when it goes on.
+    told: Cell<Behaviour>,
+    is_paused: Cell<bool>,
     books: RefCell<Vec<Book>>,
 }
 
@@ -65,6 +68,8 @@ impl Node {
             part,
             address: Cell::new((Ipv4Addr::LOCALHOST, 0).into()),
             running: RefCell::new(None),
+            told: Cell::default(),
+            is_paused: Cell::new(false),
             books: RefCell::new(Vec::new()),
         }
     }
@@ -133,6 +138,8 @@ impl Node {
         let (process, _) = Process::spawn(&name, command, Some(log), exits)?;
         let process = Rc::new(process);
         self.running.replace(Some(Rc::clone(&process)));
+        self.told.take();
+        self.is_paused.set(false);
         self.books.borrow_mut().push(Book {
             path: ledger,
             last: Ledger::default(),
@@ -179,12 +186,34 @@ impl Node {
 
     /// SIGKILL; returns when it is reaped.
     pub(super) async fn kill(&self) -> Result<(), TopologyError> {
-        let process = self.process().ok_or_else(|| TopologyError::State {
+        self.alive()?.stop(Signal::KILL, GRACE).await;
+        Ok(())
+    }
+
+    /// SIGTERM, and SIGKILL after `grace`. Returns whether it had to be forced.
+    pub(super) async fn stop_within(&self, grace: Duration) -> Result<bool, TopologyError> {
+        Ok(self.alive()?.stop(Signal::TERM, grace).await)
+    }
+
+    /// SIGSTOP; returns when the kernel shows it stopped.
+    pub(super) async fn pause(&self) -> Result<(), TopologyError> {
+        self.alive()?.pause().await?;
+        self.is_paused.set(true);
+        Ok(())
+    }
+
+    /// SIGCONT; returns when the kernel shows it running.
+    pub(super) async fn resume(&self) -> Result<(), TopologyError> {
+        self.alive()?.resume().await?;
+        self.is_paused.set(false);
+        Ok(())
+    }
+
+    fn alive(&self) -> Result<Rc<Process>, TopologyError> {
+        self.process().ok_or_else(|| TopologyError::State {
             name: self.id.to_string(),
             state: "not running",
-        })?;
-        process.stop(Signal::KILL, GRACE).await;
-        Ok(())
+        })
     }
 
     /// SIGTERM, then SIGKILL. Returns whether it had to be forced.
@@ -208,11 +237,17 @@ impl Node {
         let Some(process) = self.process() else {
             return Ok(());
         };
-        // Two booleans always serialise.
+        if self.is_paused.get() || self.told.get() == behaviour {
+            return Ok(());
+        }
+        // Numbers and booleans always serialise.
         let body = serde_json::to_string(&behaviour).unwrap_or_default();
         let source = match http::request(self.address(), "PUT", BEHAVIOUR_PATH, &body, ANSWER).await
         {
-            Ok(response) if response.status == 204 => return Ok(()),
+            Ok(response) if response.status == 204 => {
+                self.told.set(behaviour);
+                return Ok(());
+            }
             Ok(_) => None,
             Err(error) => Some(error),
         };

@@ -164,6 +164,34 @@ impl Process {
         true
     }
 
+    /// SIGSTOP; returns when the kernel shows it stopped.
+    pub(crate) async fn pause(&self) -> Result<(), TopologyError> {
+        self.signal(Signal::STOP);
+        self.until("paused", || group::is_stopped(self.pid)).await
+    }
+
+    /// SIGCONT; returns when the kernel shows it running.
+    pub(crate) async fn resume(&self) -> Result<(), TopologyError> {
+        self.signal(Signal::CONT);
+        self.until("resumed", || !group::is_stopped(self.pid)).await
+    }
+
+    async fn until(
+        &self,
+        what: &'static str,
+        is_so: impl Fn() -> bool,
+    ) -> Result<(), TopologyError> {
+        group::seen(is_so)
+            .await
+            .then_some(())
+            .ok_or_else(|| TopologyError::Late {
+                name: self.name.clone(),
+                what,
+                within: group::SEEN,
+                log: self.last_words(),
+            })
+    }
+
     /// Last lines of its log.
     pub(crate) fn last_words(&self) -> String {
         self.log.as_deref().map(tail).unwrap_or_default()

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
@@ -20,6 +21,8 @@ use super::nginx::binary::NginxBinary;
 use super::nginx::conf::WORKER_HEADER;
 use super::nginx::status::StubStatus;
 use super::process::{Exits, Process, log_to, tail};
+
+mod workers;
 
 const NAME: &str = "nginx";
 /// Time for a started nginx to answer. It tries for 2.5 s itself to bind a port in use.
@@ -189,12 +192,7 @@ impl Proxy {
             }
             sleep(POLL).await;
         }
-        Err(TopologyError::Late {
-            name: NAME.into(),
-            what: "ready",
-            within: READY,
-            log: process.last_words(),
-        })
+        Err(late("ready", READY, process))
     }
 
     /// `Some` if a status page came; within, the worker that sent it, if it says.
@@ -251,13 +249,7 @@ impl Proxy {
     /// Fast shutdown; returns when the master is reaped and no worker is left.
     pub(super) async fn stop(&self) -> Result<bool, TopologyError> {
         let process = self.master().ok_or_else(not_running)?;
-        {
-            // With the turn in hand no other poll is cut short by the signal.
-            let _turn = self.polling.lock().await;
-            self.poll().await;
-            process.expect_end();
-            process.signal(Signal::TERM);
-        }
+        self.announce(&process, Signal::TERM).await;
         Ok(self.end(&process, Signal::TERM, STOP).await)
     }
 
@@ -266,12 +258,7 @@ impl Proxy {
         let Some(process) = self.master() else {
             return false;
         };
-        {
-            let _turn = self.polling.lock().await;
-            self.poll().await;
-            process.expect_end();
-            process.signal(Signal::QUIT);
-        }
+        self.announce(&process, Signal::QUIT).await;
         let quit = process.ended_within(QUIT).await.is_some();
         self.end(
             &process,
@@ -279,6 +266,42 @@ impl Proxy {
             if quit { Duration::ZERO } else { STOP },
         )
         .await
+    }
+
+    /// Graceful shutdown; returns when nobody listens any more, with the number of processes that linger.
+    pub(super) async fn quit_and_linger(&self) -> Result<usize, TopologyError> {
+        let process = self.master().ok_or_else(not_running)?;
+        self.announce(&process, Signal::QUIT).await;
+        let deadline = Instant::now() + STOP;
+        while TcpStream::connect(self.endpoint.get()).await.is_ok() {
+            if Instant::now() >= deadline {
+                return Err(late("quitting", STOP, &process));
+            }
+            sleep(POLL).await;
+        }
+        Ok(self.processes().len())
+    }
+
+    /// SIGKILL to the master and every worker, also of one that lingers; returns how many there were.
+    pub(super) async fn kill(&self) -> usize {
+        let all = self.processes();
+        if let Some(process) = self.master() {
+            self.announce(&process, Signal::KILL).await;
+            for pid in &all {
+                group::signal(*pid, Signal::KILL);
+            }
+            self.end(&process, Signal::KILL, STOP).await;
+        }
+        all.len()
+    }
+
+    /// Takes the last count of this life, and then sends the signal that ends it.
+    async fn announce(&self, process: &Process, signal: Signal) {
+        // With the turn in hand no other poll is cut short by the signal.
+        let _turn = self.polling.lock().await;
+        self.poll().await;
+        process.expect_end();
+        process.signal(signal);
     }
 
     /// Ends the master and then whatever of its workers is left.
@@ -328,12 +351,16 @@ impl Proxy {
                 });
             }
         }
-        Err(TopologyError::Late {
-            name: NAME.into(),
-            what: "reloaded",
-            within: RELOAD,
-            log: process.last_words(),
-        })
+        Err(late("reloaded", RELOAD, &process))
+    }
+}
+
+fn late(what: &'static str, within: Duration, process: &Process) -> TopologyError {
+    TopologyError::Late {
+        name: NAME.into(),
+        what,
+        within,
+        log: process.last_words(),
     }
 }
 

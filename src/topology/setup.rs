@@ -10,6 +10,7 @@ use super::limits;
 use super::nginx::conf::{self, ConfInput};
 use super::nginx::sizing::Sizing;
 use super::nginx::template;
+use crate::scenario::Nginx;
 
 /// Can nginx be told this path? It takes `$` for a variable and has no way to escape it.
 pub(super) fn nameable(results: &Path) -> Result<(), TopologyError> {
@@ -31,23 +32,29 @@ pub(super) fn access_log(spec: &BundledSpec) -> PathBuf {
     spec.results.join("logs/nginx-access.log")
 }
 
+/// How big nginx is with these settings, for the run's clients on this machine.
+pub(super) fn sizing(spec: &BundledSpec, nginx: &Nginx) -> Sizing {
+    let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
+    Sizing::new(
+        nginx,
+        spec.most_clients,
+        limits::open_files_limit(),
+        u32::try_from(processors).unwrap_or(u32::MAX),
+    )
+}
+
+/// `listens` is where clients connect, and where the status page is.
 pub(super) fn conf_input(
     spec: &BundledSpec,
+    nginx: &Nginx,
     scratch: &Path,
-    listen: SocketAddr,
-    status_listen: SocketAddr,
+    listens: [SocketAddr; 2],
     nodes: &[SocketAddr],
 ) -> ConfInput {
-    let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let nginx = &spec.topology.nginx;
+    let [listen, status_listen] = listens;
     ConfInput {
         nginx: nginx.clone(),
-        sizing: Sizing::new(
-            nginx,
-            spec.most_clients,
-            limits::open_files_limit(),
-            u32::try_from(processors).unwrap_or(u32::MAX),
-        ),
+        sizing: sizing(spec, nginx),
         listen,
         status_listen,
         nodes: nodes.to_vec(),

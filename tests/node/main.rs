@@ -5,6 +5,7 @@
     reason = "clippy knows tests by their attribute and takes the helpers for product code"
 )]
 
+mod behaviour;
 mod handshake;
 mod heartbeat;
 mod process;

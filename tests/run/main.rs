@@ -3,6 +3,7 @@
 
 mod command;
 mod ends;
+mod faults;
 mod links;
 mod scenarios;
 mod support;

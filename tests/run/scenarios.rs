@@ -275,7 +275,7 @@ fn a_proxy_that_does_not_forward_the_upgrade_gets_426_for_every_attempt() {
         "scenarios/proxy-reload.toml",
         &[
             "--duration=4s",
-            "--set=faults.reload.at=2s",
+            "--set=faults=[]",
             "--set=topology.nginx.upgrade_headers=false",
             "--set=objectives=[\"handshake.success == 0%\"]",
         ],

@@ -140,6 +140,7 @@ async fn a_killed_node_comes_back_as_it_was_told() {
     let quiet = Behaviour {
         quiet: true,
         no_heartbeat: true,
+        ..Behaviour::default()
     };
     let first = bundled.node_stats(n2).await.unwrap().remove(0);
     bundled.kill_node(n2).await.unwrap();

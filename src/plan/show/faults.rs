@@ -2,14 +2,16 @@
 //!
 //! Pure.
 
+use super::settings::changed;
 use crate::plan::PlannedFault;
 use crate::relay::order::Way;
 use crate::scenario::{
-    ClientFault, Cut, FaultKind, Link, LinkFault, NodeFault, ProxyFault, Trouble,
+    ClientFault, Cut, FaultKind, Goodbye, Link, LinkFault, Nginx, NodeFault, ProxyFault, Trouble,
 };
 use crate::units::{show_count, show_duration, show_share};
 
-pub(super) fn effect(fault: &PlannedFault) -> String {
+/// `nginx` is what the scenario says of it.
+pub(super) fn effect(fault: &PlannedFault, nginx: &Nginx) -> String {
     let takes = show_duration(fault.lasts);
     match &fault.kind {
         FaultKind::Client(ClientFault::IdleGap { keep_heartbeat }) => match keep_heartbeat {
@@ -47,18 +49,48 @@ pub(super) fn effect(fault: &PlannedFault) -> String {
             trouble_of(trouble, &link, &takes)
         }
         FaultKind::Node(kind) => node(kind, &targets(fault), &takes) + &rolling(fault),
-        FaultKind::Proxy(ProxyFault::Restart) => {
-            format!("nginx is stopped and stays away for {takes}")
-        }
-        FaultKind::Proxy(ProxyFault::Reload) => {
-            "nginx reads its configuration anew (SIGHUP)".into()
-        }
+        FaultKind::Proxy(kind) => proxy(kind, &takes, nginx),
     }
 }
 
 fn node(kind: &NodeFault, whom: &str, takes: &str) -> String {
+    let goodbye = |goodbye: &Goodbye| format!("{whom} closed with {} and stopped", goodbye.code);
     match kind {
         NodeFault::Kill => format!("SIGKILL to {whom}, away for {takes}"),
+        NodeFault::Stop(how) => format!("{} (SIGTERM), away for {takes}", goodbye(how)),
+        NodeFault::Pause => format!("SIGSTOP to {whom} for {takes}"),
+        NodeFault::Restart(how) => format!("{} (SIGTERM), started again at once", goodbye(how)),
+        NodeFault::RefuseUpgrades { retry_after_s } => match retry_after_s {
+            Some(time) => format!("503 with Retry-After {time} from {whom} for {takes}"),
+            None => format!("503 from {whom} for {takes}"),
+        },
+        NodeFault::SlowHandshake { delay } => {
+            let delay = show_duration(*delay);
+            format!("{delay} before every 101 of {whom} for {takes}")
+        }
+        NodeFault::StopReading => format!("nothing is read by {whom} for {takes}"),
+        NodeFault::NoPong => format!("no pongs from {whom} for {takes}"),
+    }
+}
+
+fn proxy(kind: &ProxyFault, takes: &str, nginx: &Nginx) -> String {
+    match kind {
+        ProxyFault::Restart => format!("nginx is stopped and stays away for {takes}"),
+        ProxyFault::Reload => "nginx reads its configuration anew (SIGHUP)".into(),
+        ProxyFault::Quit => {
+            format!("nginx takes no new connections (SIGQUIT) and lingers for {takes}")
+        }
+        ProxyFault::Kill => format!("SIGKILL to all of nginx, away for {takes}"),
+        ProxyFault::KillWorker => "SIGKILL to the busiest worker of nginx".into(),
+        ProxyFault::PauseWorker => format!("SIGSTOP to the busiest worker of nginx for {takes}"),
+        ProxyFault::Reconfigure(set) => {
+            let changes = changed(nginx, set).join(", ");
+            format!("nginx is reloaded with {changes} for {takes}")
+        }
+        ProxyFault::ExhaustConnections { worker_connections } => format!(
+            "nginx is reloaded with {} connections a worker for {takes}",
+            show_count((*worker_connections).into())
+        ),
     }
 }
 
@@ -108,9 +140,24 @@ pub(super) fn after(fault: &PlannedFault) -> String {
         FaultKind::Client(ClientFault::SlowReader { .. }) => "all read again".into(),
         FaultKind::Client(ClientFault::Surge { .. }) => "they leave".into(),
         FaultKind::Link(_) => "the link is clear again".into(),
-        FaultKind::Node(NodeFault::Kill) => format!("{last} {is} started again"),
-        FaultKind::Proxy(ProxyFault::Restart) => "nginx is started again".into(),
-        FaultKind::Proxy(ProxyFault::Reload) => String::new(),
+        FaultKind::Node(kind) => match kind {
+            NodeFault::Kill | NodeFault::Stop(_) => format!("{last} {is} started again"),
+            NodeFault::Restart(_) => format!("{last} {is} back"),
+            NodeFault::Pause => format!("SIGCONT to {last}"),
+            NodeFault::RefuseUpgrades { .. }
+            | NodeFault::SlowHandshake { .. }
+            | NodeFault::StopReading
+            | NodeFault::NoPong => format!("{last} {is} as before"),
+        },
+        FaultKind::Proxy(kind) => match kind {
+            ProxyFault::Restart | ProxyFault::Kill => "nginx is started again".into(),
+            ProxyFault::Quit => "what lingers is killed, and nginx started again".into(),
+            ProxyFault::PauseWorker => "SIGCONT to the worker".into(),
+            ProxyFault::Reconfigure(_) | ProxyFault::ExhaustConnections { .. } => {
+                "nginx is reloaded as it was".into()
+            }
+            ProxyFault::Reload | ProxyFault::KillWorker => String::new(),
+        },
     }
 }
 

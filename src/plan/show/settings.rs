@@ -58,6 +58,25 @@ pub(super) fn settings(scenario: &Scenario) -> Vec<Setting> {
     list.0
 }
 
+/// The settings of nginx that differ in `other`, as the user would write them there.
+pub(super) fn changed(one: &Nginx, other: &Nginx) -> Vec<String> {
+    let all = |settings: &Nginx| {
+        let mut list = List(Vec::new());
+        nginx(&mut list, settings);
+        list.0
+    };
+    let (before, after) = (all(one), all(other));
+    let differ = before
+        .iter()
+        .zip(&after)
+        .filter(|(one, other)| one != other);
+    let shown = differ.map(|(_, setting)| {
+        let key = setting.key.rsplit('.').next().unwrap_or_default();
+        format!("{key} = {}", setting.shown)
+    });
+    shown.collect()
+}
+
 struct List(Vec<Setting>);
 
 impl List {

@@ -41,52 +41,67 @@ pub(in crate::scenario) fn read(top: &mut Reader<'_>, folder: Option<&Path>) -> 
 
 fn nginx(table: &mut Reader<'_>, folder: Option<&Path>) -> Nginx {
     let seconds = Duration::from_secs;
-    Nginx {
+    let defaults = Nginx {
         binary: table.get("binary", |item| path(item, folder)).value,
         template: table.get("template", |item| path(item, folder)).value,
-        balance: table
-            .get(
-                "balance",
-                kind::one_of(&[
-                    ("round-robin", Balance::RoundRobin),
-                    ("least-conn", Balance::LeastConn),
-                    ("ip-hash", Balance::IpHash),
-                    ("hash-client", Balance::HashClient),
-                ]),
-            )
-            .or(Balance::RoundRobin)
-            .value,
-        max_fails: table.get("max_fails", kind::count_in(0, 1000)).or(1).value,
-        fail_timeout: table
-            .get("fail_timeout", whole_seconds)
-            .or(seconds(10))
-            .value,
-        proxy_connect_timeout: table
-            .get("proxy_connect_timeout", millis)
-            .or(seconds(5))
-            .value,
-        proxy_send_timeout: table
-            .get("proxy_send_timeout", millis)
-            .or(seconds(60))
-            .value,
-        proxy_read_timeout: table
-            .get("proxy_read_timeout", millis)
-            .or(seconds(60))
-            .value,
-        proxy_http_version: table
-            .get(
-                "proxy_http_version",
-                kind::one_of(&[("1.1", HttpVersion::V11), ("1.0", HttpVersion::V10)]),
-            )
-            .or(HttpVersion::V11)
-            .value,
-        upgrade_headers: table.get("upgrade_headers", kind::switch).or(true).value,
-        worker_processes: table.get("worker_processes", kind::count_in(1, 256)).value,
-        worker_connections: table
-            .get("worker_connections", kind::count_in(4, 1_000_000))
-            .value,
-        worker_shutdown_timeout: table.get("worker_shutdown_timeout", millis).value,
+        balance: Balance::RoundRobin,
+        max_fails: 1,
+        fail_timeout: seconds(10),
+        proxy_connect_timeout: seconds(5),
+        proxy_send_timeout: seconds(60),
+        proxy_read_timeout: seconds(60),
+        proxy_http_version: HttpVersion::V11,
+        upgrade_headers: true,
+        worker_processes: None,
+        worker_connections: None,
+        worker_shutdown_timeout: None,
+    };
+    settings(table, &defaults)
+}
+
+/// What a reload can change, over what it was before.
+pub(super) fn settings(table: &mut Reader<'_>, before: &Nginx) -> Nginx {
+    const BALANCES: &[(&str, Balance)] = &[
+        ("round-robin", Balance::RoundRobin),
+        ("least-conn", Balance::LeastConn),
+        ("ip-hash", Balance::IpHash),
+        ("hash-client", Balance::HashClient),
+    ];
+    const VERSIONS: &[(&str, HttpVersion)] =
+        &[("1.1", HttpVersion::V11), ("1.0", HttpVersion::V10)];
+    let mut nginx = before.clone();
+    let mut change = |into: &mut Duration, key, kind: fn(&Item) -> Result<Duration, Complaint>| {
+        *into = table.get(key, kind).or(*into).value;
+    };
+    change(&mut nginx.fail_timeout, "fail_timeout", whole_seconds);
+    for (into, key) in [
+        (&mut nginx.proxy_connect_timeout, "proxy_connect_timeout"),
+        (&mut nginx.proxy_send_timeout, "proxy_send_timeout"),
+        (&mut nginx.proxy_read_timeout, "proxy_read_timeout"),
+    ] {
+        change(into, key, millis);
     }
+    let balance = table.get("balance", kind::one_of(BALANCES));
+    let version = table.get("proxy_http_version", kind::one_of(VERSIONS));
+    let fails = table.get("max_fails", kind::count_in(0, 1000));
+    let upgrade = table.get("upgrade_headers", kind::switch);
+    let workers = table.get("worker_processes", kind::count_in(1, 256));
+    let connections = table.get("worker_connections", worker_connections);
+    let shutdown = table.get("worker_shutdown_timeout", millis);
+    Nginx {
+        balance: balance.or(nginx.balance).value,
+        max_fails: fails.or(nginx.max_fails).value,
+        proxy_http_version: version.or(nginx.proxy_http_version).value,
+        upgrade_headers: upgrade.or(nginx.upgrade_headers).value,
+        worker_processes: workers.value.or(nginx.worker_processes),
+        worker_connections: connections.value.or(nginx.worker_connections),
+        worker_shutdown_timeout: shutdown.value.or(nginx.worker_shutdown_timeout),
+        ..nginx
+    }
+}
+
+pub(super) fn worker_connections(item: &Item) -> Result<u32, Complaint> {
+    kind::count_in(4, 1_000_000)(item)
 }
 
 /// nginx reads most times to the millisecond.

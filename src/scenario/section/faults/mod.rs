@@ -6,7 +6,7 @@ use crate::scenario::kind;
 use crate::scenario::overrides::element_names;
 use crate::scenario::problem::Problem;
 use crate::scenario::reader::{Field, Reader, shortened};
-use crate::scenario::{Fault, Heartbeat, Target, Traffic};
+use crate::scenario::{Fault, Heartbeat, Nginx, Target, Traffic};
 use kinds::{Case, Kind};
 
 mod client;
@@ -26,6 +26,7 @@ const MOST_FAULTS: usize = 1000;
 pub(in crate::scenario) struct World<'a> {
     pub(in crate::scenario) duration: &'a Field<Duration>,
     pub(in crate::scenario) nodes: &'a Field<u16>,
+    pub(in crate::scenario) nginx: &'a Nginx,
     pub(in crate::scenario) traffic: &'a Field<Traffic>,
     pub(in crate::scenario) heartbeat: &'a Field<Heartbeat>,
 }
