@@ -11,15 +11,15 @@ use crate::topology::group::{self, ProcStat};
 use crate::topology::lives::WorkerSeen;
 
 impl Proxy {
-    /// SIGKILL; returns when it is gone and as many workers as before take connections.
+    /// SIGKILL; returns when it is gone and as many workers as before take new connections.
     pub(in crate::topology) async fn kill_worker(&self) -> Result<WorkerSeen, TopologyError> {
         let process = self.master().ok_or_else(not_running)?;
         // With the turn in hand no poll of ours dies with it.
         let _turn = self.polling.lock().await;
         let seen = self.busiest()?;
+        let before = serving(process.pid);
         group::signal(seen.pid, Signal::KILL);
-        let is_replaced =
-            || ProcStat::of(seen.pid).is_none() && workers(process.pid).len() == seen.others + 1;
+        let is_replaced = || ProcStat::of(seen.pid).is_none() && serving(process.pid) == before;
         match group::seen(is_replaced).await {
             true => Ok(seen),
             false => Err(late("rid of its worker", group::SEEN, &process)),
