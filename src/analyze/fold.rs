@@ -119,7 +119,8 @@ impl<'a> Fold<'a> {
         for storm in &mut self.storms {
             storm.scope.add_second(second, &clients);
             if storm.scope.window.start < start_us + INTERVAL_US {
-                storm.prepare(&self.nodes);
+                let wanted = load.wanted(Duration::from_micros(start_us));
+                storm.prepare(&self.nodes, self.connected, wanted);
             }
         }
         for event in events {

@@ -163,7 +163,7 @@ pub(super) fn after(fault: &PlannedFault) -> String {
 
 fn rolling(fault: &PlannedFault) -> String {
     match fault.pause {
-        Some(pause) => format!(" each, one after the other, {} apart", show_duration(pause)),
+        Some(pause) => format!("; one after the other, {} apart", show_duration(pause)),
         None => String::new(),
     }
 }
