@@ -33,7 +33,7 @@ pub enum Deed {
 pub struct Call {
     /// What to do.
     pub deed: Deed,
-    /// Share of all clients.
+    /// Share of the regular clients: those of a surge are left alone.
     pub share: f64,
     /// Tells the draws of one run apart.
     pub stream: u32,

@@ -9,11 +9,7 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
-use std::net::Shutdown;
-
 use futures::{FutureExt, Sink, SinkExt, Stream, StreamExt};
-use socket2::SockRef;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -28,38 +24,14 @@ use super::shard::{Mode, Shard};
 use crate::cause::SessionEnd;
 use crate::wire::{Frame, FrameKind, Hello};
 
+mod socket;
+
+pub use socket::Transport;
+
 /// How long a client that leaves waits for the answer to its close frame.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 /// "No deadline": far beyond any run.
 const NEVER_US: u64 = u64::MAX;
-
-/// Receive buffer of a client that does not read: the least that the kernel gives.
-const DEAF_BUFFER: usize = 1;
-/// And of one that reads again; the kernel no longer sizes it by itself then.
-const BUFFER: usize = 128 << 10;
-
-/// What a session needs of the stream below it; tests use an in-memory one.
-pub trait Transport: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Sized {
-    /// The socket, if it is one.
-    fn socket(&self) -> Option<SockRef<'_>> {
-        None
-    }
-
-    /// The connection, if it is one.
-    fn connection(self) -> Option<TcpStream> {
-        None
-    }
-}
-
-impl Transport for TcpStream {
-    fn socket(&self) -> Option<SockRef<'_>> {
-        Some(SockRef::from(self))
-    }
-
-    fn connection(self) -> Option<TcpStream> {
-        Some(self)
-    }
-}
 
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +94,7 @@ pub fn run<'a, S: Transport>(
     };
     async move {
         let ended = session.live(opened_us, leave_us).await;
-        session.part(ended.end);
+        socket::part(session.stream, ended.end, &shard.roll);
         ended
     }
 }
@@ -376,42 +348,15 @@ impl<S: Transport> Session<'_, S> {
             Deed::StopReading => {
                 self.reads = false;
                 self.pong_due_us = NEVER_US;
-                self.set_buffer(DEAF_BUFFER);
+                socket::limit_reads(self.stream.get_ref());
                 None
             }
             Deed::Recover if !self.reads => {
                 self.reads = true;
-                self.set_buffer(BUFFER);
+                socket::allow_reads(self.stream.get_ref());
                 None
             }
             Deed::Recover => None,
-        }
-    }
-
-    fn set_buffer(&self, bytes: usize) {
-        if let Some(socket) = self.stream.get_ref().socket() {
-            // A socket that is gone needs none.
-            let _ = socket.set_recv_buffer_size(bytes);
-        }
-    }
-
-    /// Lets go of the stream in the way that the end asks for.
-    fn part(self, end: SessionEnd) {
-        let socket = self.stream.get_ref().socket();
-        match (end, socket) {
-            (SessionEnd::LocalReset, Some(socket)) => {
-                let _ = socket.set_linger(Some(Duration::ZERO));
-            }
-            // Before the close, which would send a RST if bytes were unread.
-            (SessionEnd::LocalFin, Some(socket)) => {
-                let _ = socket.shutdown(Shutdown::Write);
-            }
-            (SessionEnd::LocalVanish, Some(_)) => {
-                if let Some(connection) = self.stream.into_inner().connection() {
-                    self.shard.roll.haunt(connection);
-                }
-            }
-            _ => {}
         }
     }
 

@@ -356,7 +356,12 @@ async fn serve(
 /// Calls, and answers once every session has heard it.
 async fn answer(shard: Rc<Shard>, call: Call, done: oneshot::Sender<Done>) {
     let settings = &shard.settings;
-    let pick = Pick::new(settings.seed, call.stream, settings.load.most(), call.share);
+    let pick = Pick::new(
+        settings.seed,
+        call.stream,
+        settings.load.regular(),
+        call.share,
+    );
     shard.roll.call(call.deed, pick);
     shard.wake.notify_waiters();
     let clients = shard.roll.settled().await;

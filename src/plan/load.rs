@@ -94,6 +94,11 @@ impl LoadProfile {
         ends.fold(self.regular, u32::max)
     }
 
+    /// The most clients wanted at any time, those of surges left out.
+    pub fn regular(&self) -> u32 {
+        self.regular
+    }
+
     /// Client-seconds wanted between two offsets: the integral of [`Self::wanted`], cut at the end of the run.
     pub fn wanted_seconds(&self, from: Duration, to: Duration) -> f64 {
         let (from, to) = (nanos(from), nanos(to).min(self.until_ns));

@@ -58,7 +58,7 @@ fn a_node_in_a_blackhole_is_found_by_nginx_when_nobody_speaks_and_only_its_sessi
     let result = run_faults(
         "duration = \"9s\"\n[topology]\nnodes = 2\n[topology.nginx]\nproxy_read_timeout = \"2s\"\n[traffic]\n\
          source = \"none\"\n[heartbeat]\nfrom = \"nodes\"\ninterval = \"500ms\"\npong_timeout = \"500ms\"\n",
-        "[[faults]]\nname = \"hole\"\nkind = \"blackhole\"\nlink = \"upstream\"\nnode = \"n2\"\ndirection = \"to-client\"\n\
+        "[[faults]]\nname = \"hole\"\nkind = \"blackhole\"\nlink = \"upstream\"\nnode = \"n2\"\n\
          at = \"2s\"\nfor = \"4s\"\n",
     );
     let storm = &result["storms"][0];
