@@ -73,7 +73,8 @@ impl<'a> Fold<'a> {
             storms.push(Storm::new(fault, window, record.ended_us, idle_timeout_us));
             if let (Hold::Upstream, Some(began_us)) = (fault.kind.hold(), record.began_us) {
                 let ended_us = record.ended_us.unwrap_or(u64::MAX);
-                blind.push((began_us, ended_us.saturating_add(idle_timeout_us)));
+                // A link that is clear again lets every answer through at once.
+                blind.push((began_us, ended_us.saturating_add(INTERVAL_US)));
             }
         }
         Self {
