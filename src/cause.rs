@@ -132,6 +132,12 @@ vocabulary! {
         Protocol = "protocol",
         /// Any other error of the socket.
         Other = "other",
+        /// A fault had the client drop its session with a RST.
+        LocalReset = "local_reset",
+        /// A fault had the client drop its session with a FIN and no close frame.
+        LocalFin = "local_fin",
+        /// A fault had the client forget its session, whose socket stays open.
+        LocalVanish = "local_vanish",
         /// The client itself left: the plan said so or the run ended. Never counted as a disconnect.
         Local = "local",
     }
@@ -206,7 +212,8 @@ impl SessionEnd {
         }
     }
 
-    /// Was the session taken from the client (a disconnect) rather than left by it?
+    /// Was the session taken from the client (a disconnect) rather than left by it as planned? What a fault has a
+    /// client do to itself counts as taken.
     pub const fn is_disconnect(self) -> bool {
         !matches!(self, Self::Local)
     }
@@ -227,6 +234,9 @@ impl SessionEnd {
             Self::CloseOther => "close frame with another code or none",
             Self::Protocol => "WebSocket protocol broken by the peer",
             Self::Other => "another socket error",
+            Self::LocalReset => "the fault had the client send a TCP RST",
+            Self::LocalFin => "the fault had the client send a TCP FIN, no close frame",
+            Self::LocalVanish => "the fault had the client vanish: no FIN, no RST",
             Self::Local => "the client left on its own",
         }
     }

@@ -11,6 +11,7 @@ use crate::node::{self, NodeOptions, Ping, Push};
 use crate::plan::{Plan, show};
 use crate::record::collector::{RunInfo, SCHEMA};
 use crate::record::folder::{self, Folder};
+use crate::relay::{self, RelayOptions};
 use crate::report::{Report, text};
 use crate::run::{self, Request};
 use crate::scenario::{self, Override};
@@ -115,6 +116,17 @@ fn dispatch(command: Command) -> Result<u8, Error> {
         Command::Report { folder, quiet } => report(&folder, quiet),
         Command::Node(args) => run_node(args),
         Command::Agent { parent } => agent::run(parent).map(|()| 0).map_err(system("agent")),
+        Command::Relay(args) => {
+            let options = RelayOptions {
+                listen: args.listen,
+                to: args.to,
+                seed: args.seed,
+                is_shared: args.shared,
+            };
+            relay::run(options, args.parent)
+                .map(|()| 0)
+                .map_err(system("relay"))
+        }
         Command::Warden { scratch } => warden::run(&scratch).map(|()| 0).map_err(system("warden")),
         Command::Thin { folder, access_log } => thin(&folder, &access_log),
         Command::Tether { parent, command } => match tether::run(parent, &command) {

@@ -15,6 +15,7 @@ pub mod plan;
 pub mod preflight;
 pub mod progress;
 pub mod record;
+pub mod relay;
 pub mod report;
 pub mod run;
 pub mod scenario;

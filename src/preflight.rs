@@ -39,6 +39,8 @@ pub struct Needs {
     pub node_parts: u32,
     /// Nodes, at least 1; 0 when the target is not ours to size.
     pub nodes: u16,
+    /// Links that lead through a relay, of the edge and the upstream ones together.
+    pub relays: u32,
     /// Workers of the bundled nginx; `None` when the target is not ours to size.
     pub nginx: Option<Sizing>,
 }
@@ -197,8 +199,8 @@ fn proxy_connections(needs: &Needs, facts: &HostFacts) -> Option<Finding> {
 }
 
 fn system_files(needs: &Needs, facts: &HostFacts) -> Option<Finding> {
-    // Four sockets a client: its own, two of nginx, one of the node.
-    let sockets = if needs.nginx.is_some() { 4 } else { 1 };
+    // Four sockets a client: its own, two of nginx, one of the node; and two of each relay in its way.
+    let sockets = if needs.nginx.is_some() { 4 } else { 1 } + 2 * u64::from(needs.relays);
     let needed = u64::from(needs.clients) * sockets + 1_024;
     let available = facts.system_files?;
     (needed > available).then(|| Finding {

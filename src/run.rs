@@ -20,7 +20,7 @@ use crate::record::folder::{self, Folder, FolderError};
 use crate::report::Report;
 use crate::scenario::Override;
 use crate::topology::nginx::sizing::Sizing;
-use crate::topology::{Bundled, BundledSpec, Up, node_parts};
+use crate::topology::{Bundled, BundledSpec, Relays, Up, node_parts};
 
 mod books;
 mod controller;
@@ -90,10 +90,12 @@ pub fn run(request: Request) -> Result<Finished, Error> {
 fn preflight_or_refuse(request: &Request) -> Result<Option<usize>, Error> {
     let scenario = &request.plan.scenario;
     let facts = preflight::HostFacts::read();
-    let most = scenario.most_clients();
+    let most = scenario.most_tunnels();
     let needed = agents_needed(most, facts.open_files);
     let agents = request.agents.or((needed > 1).then_some(needed));
+    let relays = Relays::of(scenario);
     let needs = preflight::Needs {
+        relays: u32::from(relays.edge) + u32::from(relays.upstream),
         clients: most,
         agents: u32::try_from(agents.unwrap_or(1)).unwrap_or(u32::MAX),
         node_parts: node_parts(most, scenario.topology.nodes, facts.open_files),
@@ -145,10 +147,11 @@ async fn drive(request: Request, agents: Option<usize>) -> Result<Finished, Erro
         topology: scenario.topology.clone(),
         traffic: scenario.traffic.clone(),
         heartbeat: scenario.heartbeat.clone(),
-        most_clients: scenario.most_clients(),
+        most_clients: scenario.most_tunnels(),
         results: folder.path().to_owned(),
         nginx_override: request.nginx.clone(),
         wssoak_exe: exe.clone(),
+        relays: Relays::of(scenario),
     };
     let crew = match agents {
         Some(count) => Crew::Agents {

@@ -129,15 +129,17 @@ fn unsteady(scenario: &Scenario, summary: &Summary) -> Option<String> {
     let (fault, storm) = happened
         .filter(|(fault, storm)| fault.began_us.is_some() && storm.has_data())
         .min_by_key(|(fault, _)| fault.began_us)?;
-    let wanted = f64::from(storm.wanted_before);
-    let is_steady = storm.connected_before as f64 >= STEADY_SHARE * wanted;
-    let is_ramp = fault.planned_begin_us < micros(scenario.clients.ramp);
+    let (connected, wanted) = storm.steady;
+    let is_steady = connected as f64 >= STEADY_SHARE * f64::from(wanted);
+    // The second of the ramp's end tells nothing of the time after it.
+    let ramp_us = micros(scenario.clients.ramp).next_multiple_of(1_000_000);
+    let is_ramp = fault.planned_begin_us < ramp_us;
     (!is_steady && !is_ramp).then(|| {
         format!(
             "there was no steady state before the first fault, `{}`: {} of {} wanted clients were connected",
             fault.name,
-            show_count(storm.connected_before),
-            show_count(storm.wanted_before.into())
+            show_count(connected),
+            show_count(wanted.into())
         )
     })
 }

@@ -83,6 +83,8 @@ fn the_core_is_pure() {
             "record/named.rs",
             "record/outage.rs",
             "fault/mod.rs",
+            "relay/order.rs",
+            "relay/shaper.rs",
         ];
         let folders = ["scenario/", "plan/", "analyze/", "report/"];
         ![
@@ -131,6 +133,7 @@ fn only_the_shell_speaks_to_the_terminal() {
         "progress.rs",
         "client/agent.rs",
         "node/process.rs",
+        "relay/process.rs",
         "topology/warden.rs",
     ];
     let words = ["println!", "print!", "stdout()", "stderr()"];

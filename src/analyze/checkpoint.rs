@@ -39,6 +39,7 @@ struct Sums {
     /// Silent cuts, and those of them that are undecided.
     silence: (u64, u64),
     uncounted: u64,
+    opened_blind: u64,
     timed: [u64; Series::ALL.len()],
     misplaced: u64,
     out_now: HashSet<u32>,
@@ -65,6 +66,7 @@ impl Fold<'_> {
                 cuts: self.cuts,
                 silence: (self.silence.cuts, self.silence.undecided),
                 uncounted: self.uncounted,
+                opened_blind: self.opened_blind,
                 timed: self.timed,
                 misplaced: self.misplaced,
                 out_now: self.out_now,
@@ -100,6 +102,7 @@ impl<'a> Fold<'a> {
             out: sums.out,
             cuts: sums.cuts,
             uncounted: sums.uncounted,
+            opened_blind: sums.opened_blind,
             timed: sums.timed,
             misplaced: sums.misplaced,
             out_now: sums.out_now,

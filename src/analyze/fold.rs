@@ -16,6 +16,7 @@ use crate::plan::Plan;
 use crate::record::collector::{Outcome, RunEnd, Second};
 use crate::record::interval::{BIN_US, BINS, INTERVAL_US, NodeSessions, Series};
 use crate::record::outage::{Change, OutageEvent};
+use crate::scenario::Hold;
 use crate::units::micros;
 
 /// How much later than a whole second a run may stop and still have measured that second.
@@ -38,6 +39,10 @@ pub(super) struct Fold<'a> {
     pub(super) silence: Silence,
     /// Sessions opened so close to a stop of nginx that its last count may lack them.
     pub(super) uncounted: u64,
+    /// When nginx could give a node up that had taken the upgrade, and go to another without a word to the client.
+    pub(super) blind: Vec<(u64, u64)>,
+    /// Sessions opened then.
+    pub(super) opened_blind: u64,
     /// Times in the HDR log, by series.
     pub(super) timed: [u64; Series::ALL.len()],
     /// Cuts of clients that were out already, and returns of clients that were not.
@@ -56,6 +61,7 @@ impl<'a> Fold<'a> {
         });
         let idle_timeout_us = micros(scenario.topology.nginx.proxy_read_timeout);
         let mut storms = Vec::new();
+        let mut blind = Vec::new();
         for (fault, record) in plan.faults.iter().zip(faults) {
             let window = match record.confirmed_us.and(record.began_us) {
                 Some(began_us) => {
@@ -65,6 +71,11 @@ impl<'a> Fold<'a> {
                 None => 0..0,
             };
             storms.push(Storm::new(fault, window, record.ended_us, idle_timeout_us));
+            if let (Hold::Upstream, Some(began_us)) = (fault.kind.hold(), record.began_us) {
+                let ended_us = record.ended_us.unwrap_or(u64::MAX);
+                // A link that is clear again lets every answer through at once.
+                blind.push((began_us, ended_us.saturating_add(INTERVAL_US)));
+            }
         }
         Self {
             plan,
@@ -79,6 +90,8 @@ impl<'a> Fold<'a> {
             cuts: 0,
             silence: Silence::new(&plan.faults, faults),
             uncounted: 0,
+            blind,
+            opened_blind: 0,
             timed: Default::default(),
             misplaced: 0,
             out_now: HashSet::new(),
@@ -107,7 +120,8 @@ impl<'a> Fold<'a> {
         for storm in &mut self.storms {
             storm.scope.add_second(second, &clients);
             if storm.scope.window.start < start_us + INTERVAL_US {
-                storm.prepare(&self.nodes);
+                let wanted = load.wanted(Duration::from_micros(start_us));
+                storm.prepare(&self.nodes, self.connected, wanted);
             }
         }
         for event in events {
@@ -118,6 +132,10 @@ impl<'a> Fold<'a> {
         }
         for began_us in self.silence.restarts() {
             self.uncounted += opened_around(second, *began_us);
+        }
+        let is_blind = |(from, to): &(u64, u64)| start_us < *to && *from < start_us + INTERVAL_US;
+        if self.blind.iter().any(is_blind) {
+            self.opened_blind += second.counts.opened;
         }
         self.connected = second.gauges.connected;
         self.nodes.clone_from(&second.nodes);
@@ -282,6 +300,7 @@ impl<'a> Fold<'a> {
             let accepted = end.nodes.iter().map(|node| node.accepted).sum();
             // A node may have accepted what nginx answered for it (502, 504) or what the client never heard of.
             let undecided = unanswered
+                + self.opened_blind
                 + totals.failed[ConnectFailure::Status502.index()]
                 + totals.failed[ConnectFailure::Status504.index()];
             entries.push(Entry {

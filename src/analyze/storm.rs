@@ -47,6 +47,8 @@ pub struct Storm {
     pub connected_before: u64,
     /// Clients wanted when the fault began.
     pub wanted_before: u32,
+    /// Clients connected, and wanted, at the last whole second before.
+    pub steady: (u64, u32),
     /// Different clients cut.
     pub clients_cut: u64,
     /// Clients cut and not connected at the end of the window.
@@ -106,6 +108,7 @@ impl Storm {
             scope: ScopeSummary::new(&fault.name, window.clone()),
             connected_before: 0,
             wanted_before: 0,
+            steady: (0, 0),
             clients_cut: 0,
             never_recovered: 0,
             detection: Times::default(),
@@ -200,9 +203,10 @@ impl Storm {
         }
     }
 
-    /// Prepares for the events of the second in which the window opens.
-    pub fn prepare(&mut self, before: &[NodeSessions]) {
+    /// Prepares for the events of the second in which the window opens: what was so at its beginning.
+    pub fn prepare(&mut self, before: &[NodeSessions], connected: u64, wanted: u32) {
         if self.nodes_before.is_empty() {
+            self.steady = (connected, wanted);
             self.nodes_before = before.to_vec();
             self.cut_by_node.resize(before.len(), 0);
         }

@@ -69,6 +69,9 @@ pub(super) enum Command {
         #[arg(long)]
         parent: u32,
     },
+    /// Stands in the way of TCP, ordered about over stdin; started by `run`.
+    #[command(hide = true)]
+    Relay(RelayArgs),
     /// Cleans up after a run, however it ends; started by `run`.
     #[command(hide = true)]
     Warden {
@@ -91,6 +94,20 @@ pub(super) enum Command {
         #[arg(last = true, required = true)]
         command: Vec<std::ffi::OsString>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RelayArgs {
+    #[arg(long)]
+    pub(super) listen: SocketAddr,
+    #[arg(long)]
+    pub(super) to: SocketAddr,
+    #[arg(long)]
+    pub(super) parent: u32,
+    #[arg(long)]
+    pub(super) seed: u64,
+    #[arg(long)]
+    pub(super) shared: bool,
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::fleet::{Fleet, Share};
 use super::message::{AgentReport, FromAgent, Order, PROTOCOL, ToAgent, parse};
+use super::roll::Done;
 use super::settings::settings;
 use crate::plan::Plan;
 use crate::record::generator::Usage;
@@ -69,6 +70,7 @@ async fn serve() -> io::Result<()> {
                 let done = match order? {
                     Some(ToAgent::Quiet { keep_heartbeat }) => handle.quiet(keep_heartbeat).await,
                     Some(ToAgent::Resume) => handle.resume().await,
+                    Some(ToAgent::Call(call)) => handle.call(call).await,
                     Some(ToAgent::Stop { abort }) => {
                         fleet.stop(abort).await;
                         continue;
@@ -80,7 +82,8 @@ async fn serve() -> io::Result<()> {
                         continue;
                     }
                 };
-                say(&FromAgent::Done { at_us: done.map_err(io::Error::other)? })?;
+                let Done { at_us, clients } = done.map_err(io::Error::other)?;
+                say(&FromAgent::Done { at_us, clients })?;
             }
         }
     }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::message::Order;
 use super::remote;
+use super::roll::{Call, Done};
 use super::shard::{self, Command, Report, Settings};
 
 /// Seconds of reports that may wait for the controller, per shard, before shards keep them to themselves.
@@ -111,11 +112,11 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Every client falls silent; returns when the last shard did, in µs since the start of the run.
+    /// Every client falls silent; returns when the last shard did.
     ///
     /// # Errors
     /// When a shard is gone.
-    pub async fn quiet(&self, keep_heartbeat: bool) -> Result<u64, ShardGone> {
+    pub async fn quiet(&self, keep_heartbeat: bool) -> Result<Done, ShardGone> {
         self.all(|done| Command::Quiet {
             keep_heartbeat,
             done,
@@ -123,18 +124,26 @@ impl Handle {
         .await
     }
 
-    /// Every client speaks again; returns when the last shard did, in µs since the start of the run.
+    /// Every client speaks again; returns when the last shard did.
     ///
     /// # Errors
     /// When a shard is gone.
-    pub async fn resume(&self) -> Result<u64, ShardGone> {
+    pub async fn resume(&self) -> Result<Done, ShardGone> {
         self.all(|done| Command::Resume { done }).await
+    }
+
+    /// Some clients do something at once; returns when every session has heard it, with how many did.
+    ///
+    /// # Errors
+    /// When a shard is gone.
+    pub async fn call(&self, call: Call) -> Result<Done, ShardGone> {
+        self.all(|done| Command::Call { call, done }).await
     }
 
     async fn all(
         &self,
-        command: impl Fn(oneshot::Sender<u64>) -> Command,
-    ) -> Result<u64, ShardGone> {
+        command: impl Fn(oneshot::Sender<Done>) -> Command,
+    ) -> Result<Done, ShardGone> {
         // All are told before any answer is awaited, or they would fall silent one after the other.
         let mut answers = Vec::with_capacity(self.commands.len());
         for commands in &self.commands {
@@ -142,10 +151,12 @@ impl Handle {
             commands.send(command(done)).await.map_err(|_| ShardGone)?;
             answers.push(answer);
         }
-        let mut latest = 0;
+        let mut all = Done::default();
         for answer in answers {
-            latest = latest.max(answer.await.map_err(|_| ShardGone)?);
+            let done = answer.await.map_err(|_| ShardGone)?;
+            all.at_us = all.at_us.max(done.at_us);
+            all.clients += done.clients;
         }
-        Ok(latest)
+        Ok(all)
     }
 }

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::serialization::{Deserializer, Serializer as _, V2Serializer};
 use serde::{Deserialize, Serialize};
 
+use super::roll::Call;
 use super::shard::{Report, ReportEnd, ShardEnd};
 use crate::cause::ConnectFailure;
 use crate::record::generator::Usage;
@@ -16,7 +17,7 @@ use crate::record::outage::OutageEvent;
 use crate::record::shard::Closed;
 
 /// Version of the messages. Another one is refused.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// Controller to agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,8 @@ pub enum ToAgent {
     },
     /// Speak again.
     Resume,
+    /// Some clients do something at once.
+    Call(Call),
     /// Let every client leave.
     Stop {
         /// Do not close in order.
@@ -62,10 +65,12 @@ pub struct Order {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case", deny_unknown_fields)]
 pub enum FromAgent {
-    /// A quiet or a resume is in force.
+    /// A quiet, a resume or a call is in force.
     Done {
         /// Since when, in µs since the start of the run.
         at_us: u64,
+        /// Clients that did what a call said.
+        clients: u32,
     },
     /// What was recorded.
     Report(Box<AgentReport>),

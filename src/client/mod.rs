@@ -11,6 +11,7 @@ pub mod fleet;
 pub mod life;
 pub mod message;
 pub mod remote;
+pub mod roll;
 pub mod schedule;
 pub mod session;
 pub mod settings;

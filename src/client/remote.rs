@@ -9,6 +9,7 @@ use tokio::process::{Child, ChildStdin, Command as Program};
 use tokio::sync::{mpsc, oneshot};
 
 use super::message::{FromAgent, Order, ToAgent, parse};
+use super::roll::Done;
 use super::shard::{Command, Report, ReportEnd};
 use crate::record::shard::Closed;
 
@@ -81,7 +82,7 @@ struct Carrier {
     stdin: ChildStdin,
     index: usize,
     /// Who waits for a `Done`, in the order of asking.
-    waiting: VecDeque<oneshot::Sender<u64>>,
+    waiting: VecDeque<oneshot::Sender<Done>>,
     ended: bool,
 }
 
@@ -123,6 +124,10 @@ impl Carrier {
                             self.waiting.push_back(done);
                             ToAgent::Resume
                         }
+                        Some(Command::Call { call, done }) => {
+                            self.waiting.push_back(done);
+                            ToAgent::Call(call)
+                        }
                         Some(Command::Stop { abort }) => ToAgent::Stop { abort },
                         None => {
                             listening = false;
@@ -145,9 +150,9 @@ impl Carrier {
 
     fn heard(&mut self, line: &str) -> Result<Option<Report>, String> {
         match parse(line).map_err(|error| error.to_string())? {
-            FromAgent::Done { at_us } => {
+            FromAgent::Done { at_us, clients } => {
                 if let Some(done) = self.waiting.pop_front() {
-                    let _ = done.send(at_us);
+                    let _ = done.send(Done { at_us, clients });
                 }
                 Ok(None)
             }

@@ -18,19 +18,20 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
 use super::classify;
 use super::life::Memory;
+use super::roll::{Deed, Present};
 use super::schedule::heartbeat_allowed;
 use super::shard::{Mode, Shard};
 use crate::cause::SessionEnd;
 use crate::wire::{Frame, FrameKind, Hello};
 
+mod socket;
+
+pub use socket::Transport;
+
 /// How long a client that leaves waits for the answer to its close frame.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 /// "No deadline": far beyond any run.
 const NEVER_US: u64 = u64::MAX;
-
-/// What a session needs of the stream below it; tests use an in-memory one.
-pub trait Transport: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin {}
-impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> Transport for T {}
 
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +60,10 @@ struct Session<'a, S> {
     next_ping_us: u64,
     pong_due_us: u64,
     greeted: bool,
+    /// A fault may have it read nothing.
+    reads: bool,
+    /// `None` once it takes leave.
+    present: Option<Present<'a>>,
 }
 
 /// Lives through one session that opened at `opened_us`, until it ends or the client leaves at `leave_us`.
@@ -71,7 +76,10 @@ pub fn run<'a, S: Transport>(
     opened_us: u64,
     leave_us: u64,
 ) -> impl Future<Output = Ended> {
+    let present = Present::new(&shard.roll, memory.client);
     let mut session = Session {
+        reads: present.reads(),
+        present: Some(present),
         shard,
         memory,
         stream,
@@ -84,7 +92,11 @@ pub fn run<'a, S: Transport>(
         pong_due_us: NEVER_US,
         greeted: false,
     };
-    async move { session.live(opened_us, leave_us).await }
+    async move {
+        let ended = session.live(opened_us, leave_us).await;
+        socket::part(session.stream, ended.end, &shard.roll);
+        ended
+    }
 }
 
 impl<S: Transport> Session<'_, S> {
@@ -96,6 +108,7 @@ impl<S: Transport> Session<'_, S> {
         let end = match ended {
             Some(end) => end,
             None => {
+                self.present = None;
                 // Boxed, since an idle client must not carry what only its farewell needs.
                 Box::pin(self.leave()).await;
                 SessionEnd::Local
@@ -117,6 +130,9 @@ impl<S: Transport> Session<'_, S> {
             let now_us = self.shard.now_us();
             if self.shard.mode.get() != Mode::Run || now_us >= leave_us {
                 return None;
+            }
+            if let Some(end) = self.hear() {
+                return Some(end);
             }
             if now_us >= self.pong_due_us {
                 return Some(SessionEnd::PongTimeout);
@@ -150,6 +166,7 @@ impl<S: Transport> Session<'_, S> {
     ) -> Event {
         let stream = &mut self.stream;
         let flush_pending = &mut self.flush_pending;
+        let reads = self.reads;
         poll_fn(|cx| {
             if *flush_pending {
                 match Pin::new(&mut *stream).poll_flush(cx) {
@@ -158,7 +175,7 @@ impl<S: Transport> Session<'_, S> {
                     Poll::Pending => {}
                 }
             }
-            if let Poll::Ready(frame) = Pin::new(&mut *stream).poll_next(cx) {
+            if reads && let Poll::Ready(frame) = Pin::new(&mut *stream).poll_next(cx) {
                 return Poll::Ready(Event::Frame(frame));
             }
             if timer.as_mut().poll(cx).is_ready() {
@@ -197,9 +214,11 @@ impl<S: Transport> Session<'_, S> {
             if is_allowed && self.send(Message::Ping(Bytes::new()))? {
                 self.last_byte_us = now_us;
                 self.shard.recorder.borrow_mut().counts(now_us).pings += 1;
-                self.pong_due_us = self
-                    .pong_due_us
-                    .min(now_us + self.shard.settings.pong_timeout_us);
+                // Who does not read cannot miss a pong.
+                if self.reads {
+                    let due_us = now_us + self.shard.settings.pong_timeout_us;
+                    self.pong_due_us = self.pong_due_us.min(due_us);
+                }
             }
         }
         Ok(deadline_us.min(self.next_ping_us))
@@ -318,6 +337,27 @@ impl<S: Transport> Session<'_, S> {
             }
         }
         self.memory.token = hello.session.parse().ok();
+    }
+
+    /// Does what a fault says; `Some` when that ends the session.
+    fn hear(&mut self) -> Option<SessionEnd> {
+        match self.present.as_mut()?.hear()? {
+            Deed::Reset => Some(SessionEnd::LocalReset),
+            Deed::Finish => Some(SessionEnd::LocalFin),
+            Deed::Vanish => Some(SessionEnd::LocalVanish),
+            Deed::StopReading => {
+                self.reads = false;
+                self.pong_due_us = NEVER_US;
+                socket::limit_reads(self.stream.get_ref());
+                None
+            }
+            Deed::Recover if !self.reads => {
+                self.reads = true;
+                socket::allow_reads(self.stream.get_ref());
+                None
+            }
+            Deed::Recover => None,
+        }
     }
 
     /// Closes in order: close frame 1000, then the peer's answer, for a while.

@@ -16,9 +16,11 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::life::{self, Memory};
+use super::roll::{Call, Done, Roll};
 use super::schedule::Quiet;
 use super::transport::Target;
 use crate::plan::load::LoadProfile;
+use crate::plan::pick::Pick;
 use crate::record::generator::Usage;
 use crate::record::shard::{Closed, ShardRecorder};
 use crate::scenario::Reconnect;
@@ -90,13 +92,20 @@ pub enum Command {
     Quiet {
         /// But for pings.
         keep_heartbeat: bool,
-        /// Answered with the time it came into force, in µs.
-        done: oneshot::Sender<u64>,
+        /// Answered once it is in force.
+        done: oneshot::Sender<Done>,
     },
     /// Speak again.
     Resume {
-        /// Answered with the time it came into force, in µs.
-        done: oneshot::Sender<u64>,
+        /// Answered once it is in force.
+        done: oneshot::Sender<Done>,
+    },
+    /// Some clients do something at once.
+    Call {
+        /// What, and who.
+        call: Call,
+        /// Answered once every session has heard it.
+        done: oneshot::Sender<Done>,
     },
     /// Let every client leave; `abort` without a close frame.
     Stop {
@@ -147,8 +156,10 @@ pub struct Shard {
     pub recorder: RefCell<ShardRecorder>,
     /// What they may do; changes are followed by a call of `wake`.
     pub mode: Cell<Mode>,
-    /// Wakes every client to look at `mode` and `quiet` again.
+    /// Wakes every client to look at `mode`, `quiet` and `roll` again.
     pub wake: Notify,
+    /// Who is in a session.
+    pub roll: Roll,
     started: Instant,
     scratch: RefCell<BytesMut>,
     alive: Cell<u32>,
@@ -164,6 +175,7 @@ impl Shard {
             recorder: RefCell::new(ShardRecorder::new(clients, nodes, interval_us)),
             mode: Cell::new(Mode::Run),
             wake: Notify::new(),
+            roll: Roll::default(),
             started,
             scratch: RefCell::default(),
             alive: Cell::new(0),
@@ -280,7 +292,7 @@ async fn serve(
                     let from_us = shard.now_us();
                     shard.recorder.borrow_mut().quiet.push(Quiet { from_us, until_us: u64::MAX, keep_heartbeat });
                     shard.wake.notify_waiters();
-                    let _ = done.send(from_us);
+                    let _ = done.send(Done { at_us: from_us, clients: 0 });
                 }
                 Some(Command::Resume { done }) => {
                     let until_us = shard.now_us();
@@ -288,7 +300,10 @@ async fn serve(
                         window.until_us = window.until_us.min(until_us);
                     }
                     shard.wake.notify_waiters();
-                    let _ = done.send(until_us);
+                    let _ = done.send(Done { at_us: until_us, clients: 0 });
+                }
+                Some(Command::Call { call, done }) => {
+                    tokio::task::spawn_local(answer(shard.clone(), call, done));
                 }
                 Some(Command::Stop { abort }) => {
                     shard.mode.set(if abort { Mode::Abort } else { Mode::Drain });
@@ -341,6 +356,22 @@ async fn serve(
             end: Some(ReportEnd::Finished(end)),
         })
         .await;
+}
+
+/// Calls, and answers once every session has heard it.
+async fn answer(shard: Rc<Shard>, call: Call, done: oneshot::Sender<Done>) {
+    let settings = &shard.settings;
+    let pick = Pick::new(
+        settings.seed,
+        call.stream,
+        settings.load.regular(),
+        call.share,
+    );
+    shard.roll.call(call.deed, pick);
+    shard.wake.notify_waiters();
+    let clients = shard.roll.settled().await;
+    let at_us = shard.now_us();
+    let _ = done.send(Done { at_us, clients });
 }
 
 /// Records the shard's lateness and returns when to look again.

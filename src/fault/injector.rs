@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::turns::Turns;
-use super::{FaultRecord, client, node, proxy};
+use super::{FaultRecord, client, link, node, proxy};
 use crate::client::fleet;
 use crate::plan::{OccurrenceId, Plan, PlannedFault};
 use crate::scenario::{FaultKind, NodeId};
@@ -94,7 +94,7 @@ impl Stage {
             if index > 0 && !self.sleep_until(Instant::now() + pause).await {
                 break;
             }
-            match begin(&fault.kind, nodes, &self.victims).await {
+            match begin(&fault.kind, nodes, record.id, &self.victims).await {
                 Ok(seen) => {
                     record.confirmed_us.get_or_insert(self.now_us());
                     record.saw(&seen);
@@ -148,12 +148,14 @@ fn fail(record: &mut FaultRecord, error: &FaultError) {
 async fn begin(
     kind: &FaultKind,
     nodes: &[NodeId],
+    id: OccurrenceId,
     victims: &Victims,
 ) -> Result<String, FaultError> {
     match kind {
-        FaultKind::Client(kind) => client::begin(kind, victims).await,
+        FaultKind::Client(kind) => client::begin(kind, id, victims).await,
         FaultKind::Node(kind) => Ok(node::begin(kind, nodes, &victims.topology).await?),
         FaultKind::Proxy(kind) => Ok(proxy::begin(kind, &victims.topology).await?),
+        FaultKind::Link(kind) => Ok(link::begin(kind, nodes, victims.topology.links()).await?),
     }
 }
 
@@ -163,6 +165,7 @@ async fn heal(kind: &FaultKind, nodes: &[NodeId], victims: &Victims) -> Result<S
         FaultKind::Client(kind) => client::heal(kind, victims).await,
         FaultKind::Node(kind) => Ok(node::heal(kind, nodes, &victims.topology).await?),
         FaultKind::Proxy(kind) => Ok(proxy::heal(kind, &victims.topology).await?),
+        FaultKind::Link(kind) => Ok(link::heal(kind, nodes, victims.topology.links()).await?),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::units::micros;
 
 mod client;
 pub mod injector;
+mod link;
 mod node;
 mod proxy;
 mod turns;

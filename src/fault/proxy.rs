@@ -21,7 +21,7 @@ pub(super) async fn begin(fault: &ProxyFault, topology: &Bundled) -> Result<Stri
         ),
         ProxyFault::KillWorker => {
             let seen = topology.kill_worker().await?;
-            format!("{} is gone and replaced", described(&seen))
+            format!("{} is gone, as many as before serve", described(&seen))
         }
         ProxyFault::PauseWorker => {
             let seen = topology.pause_worker().await?;

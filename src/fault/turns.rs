@@ -12,6 +12,8 @@ use crate::scenario::Hold;
 pub(super) struct Turns {
     fleet: Mutex<()>,
     proxy: Mutex<()>,
+    edge: Mutex<()>,
+    upstream: Mutex<()>,
     nodes: Vec<Mutex<()>>,
 }
 
@@ -20,6 +22,8 @@ impl Turns {
         Self {
             fleet: Mutex::default(),
             proxy: Mutex::default(),
+            edge: Mutex::default(),
+            upstream: Mutex::default(),
             nodes: (0..nodes).map(|_| Mutex::default()).collect(),
         }
     }
@@ -30,6 +34,8 @@ impl Turns {
         match fault.kind.hold() {
             Hold::Fleet => guards.push(self.fleet.lock().await),
             Hold::Proxy => guards.push(self.proxy.lock().await),
+            Hold::Edge => guards.push(self.edge.lock().await),
+            Hold::Upstream => guards.push(self.upstream.lock().await),
             Hold::Nodes => {
                 let mut wanted: Vec<usize> =
                     fault.nodes.iter().map(|node| usize::from(node.0)).collect();

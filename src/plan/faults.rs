@@ -74,7 +74,8 @@ impl PlannedFault {
     /// To whom, by name.
     pub fn targets(&self) -> Vec<String> {
         match self.kind.hold() {
-            Hold::Nodes => self.nodes.iter().map(NodeId::to_string).collect(),
+            Hold::Nodes | Hold::Upstream => self.nodes.iter().map(NodeId::to_string).collect(),
+            Hold::Edge => vec!["the edge".into()],
             Hold::Proxy => vec!["nginx".into()],
             Hold::Fleet => vec!["the fleet".into()],
         }

@@ -14,8 +14,23 @@ use crate::scenario::Scenario;
 pub struct LoadProfile {
     /// In order of time, not overlapping; between them the number stays.
     changes: Vec<Change>,
+    surges: Vec<Surge>,
+    /// Clients below this number are regular ones; above come those of surges.
+    regular: u32,
     until_ns: u64,
 }
+
+/// Extra clients for a while, with numbers of their own: they join within [`JOIN_NS`] and leave together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Surge {
+    from_ns: u64,
+    to_ns: u64,
+    first: u32,
+    count: u32,
+}
+
+/// In which the clients of a surge join, evenly spread; less if the surge is shorter.
+const JOIN_NS: u64 = 1_000_000_000;
 
 /// The number of clients goes linearly from one value to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +73,14 @@ impl LoadProfile {
             });
             before = after;
         }
-        Self { changes, until_ns }
+        let regular = changes.iter().map(|change| change.after).max();
+        let regular = regular.unwrap_or(0);
+        Self {
+            changes,
+            surges: surges(scenario, regular),
+            regular,
+            until_ns,
+        }
     }
 
     /// Clients wanted at an offset. After the end of the run it stays at the last number.
@@ -68,11 +90,13 @@ impl LoadProfile {
 
     /// The most clients wanted at any time.
     pub fn most(&self) -> u32 {
-        self.changes
-            .iter()
-            .map(|change| change.after)
-            .max()
-            .unwrap_or(0)
+        let ends = self.surges.iter().map(|surge| surge.first + surge.count);
+        ends.fold(self.regular, u32::max)
+    }
+
+    /// The most clients wanted at any time, those of surges left out.
+    pub fn regular(&self) -> u32 {
+        self.regular
     }
 
     /// Client-seconds wanted between two offsets: the integral of [`Self::wanted`], cut at the end of the run.
@@ -89,11 +113,16 @@ impl LoadProfile {
             sum += change.seconds(start, turn);
             sum += f64::from(change.after) * seconds(end.saturating_sub(turn));
         }
-        sum
+        let surges = self.surges.iter();
+        sum + surges.map(|surge| surge.seconds(from, to)).sum::<f64>()
     }
 
     /// The stretches in which client `client` (from 0) should be connected, in order; empty for one never wanted.
     pub fn spans(&self, client: u32) -> Vec<Span> {
+        if client >= self.regular {
+            let surges = self.surges.iter();
+            return surges.filter_map(|surge| surge.span(client)).collect();
+        }
         let mut spans = Vec::new();
         let mut since = None;
         for change in &self.changes {
@@ -113,9 +142,76 @@ impl LoadProfile {
 
     fn wanted_ns(&self, at: u64) -> u32 {
         let begun = self.changes.partition_point(|change| change.from_ns <= at);
-        begun
+        let regular = begun
             .checked_sub(1)
-            .map_or(0, |last| self.changes[last].at(at))
+            .map_or(0, |last| self.changes[last].at(at));
+        let surges = self.surges.iter();
+        regular + surges.map(|surge| surge.at(at)).sum::<u32>()
+    }
+}
+
+/// Every time of every surge; those of one fault are the same clients again.
+fn surges(scenario: &Scenario, regular: u32) -> Vec<Surge> {
+    let (mut surges, mut first) = (Vec::new(), regular);
+    for fault in &scenario.faults {
+        let count = fault.kind.extra_clients();
+        if count > 0 {
+            surges.extend(fault.windows().map(|(from, to)| Surge {
+                from_ns: nanos(from),
+                to_ns: nanos(to),
+                first,
+                count,
+            }));
+            first += count;
+        }
+    }
+    surges
+}
+
+impl Surge {
+    /// When the `n`th of its clients joins.
+    fn nth_ns(&self, n: u32) -> u64 {
+        let length = u128::from(JOIN_NS.min((self.to_ns - self.from_ns) / 2));
+        let offset = length * u128::from(n) / u128::from(self.count);
+        self.from_ns + u64::try_from(offset).unwrap_or(u64::MAX)
+    }
+
+    fn span(&self, client: u32) -> Option<Span> {
+        let n = client.checked_sub(self.first).filter(|n| *n < self.count)?;
+        Some(span(self.nth_ns(n), self.to_ns))
+    }
+
+    /// How many of its clients are wanted.
+    fn at(&self, at: u64) -> u32 {
+        if at < self.from_ns || at >= self.to_ns {
+            return 0;
+        }
+        // The first n whose time has not come; times grow with n.
+        let (mut some, mut none) = (0, self.count);
+        while some < none {
+            let middle = some + (none - some) / 2;
+            match self.nth_ns(middle) <= at {
+                true => some = middle + 1,
+                false => none = middle,
+            }
+        }
+        some
+    }
+
+    /// Client-seconds between two offsets.
+    fn seconds(&self, from: u64, to: u64) -> f64 {
+        let (from, to) = (from.max(self.from_ns), to.min(self.to_ns));
+        if to <= from {
+            return 0.0;
+        }
+        let (first, last) = (self.at(from), self.at(to - 1));
+        // Who joins in between counts from then on; joins are evenly spread.
+        let joined = last - first;
+        let mean_ns = match joined {
+            0 => to,
+            _ => (self.nth_ns(first) + self.nth_ns(last - 1)) / 2,
+        };
+        f64::from(first) * seconds(to - from) + f64::from(joined) * seconds(to - mean_ns)
     }
 }
 

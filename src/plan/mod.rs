@@ -10,6 +10,7 @@ use crate::scenario::Scenario;
 pub mod backoff;
 pub mod faults;
 pub mod load;
+pub mod pick;
 pub mod seed;
 pub mod show;
 pub mod timeline;

@@ -24,6 +24,7 @@ fn needs(clients: u32, nodes: u16) -> Needs {
     Needs {
         agents: 1,
         node_parts: 1,
+        relays: 0,
         clients,
         nodes,
         nginx: Some(sizing),
@@ -143,6 +144,7 @@ fn a_foreign_target_needs_only_what_the_harness_needs() {
     let needs = Needs {
         agents: 1,
         node_parts: 1,
+        relays: 0,
         clients: 30_000,
         nodes: 0,
         nginx: None,

@@ -157,9 +157,6 @@ fn write_storm(out: &mut String, storm: &StormReport, idle_timeout_s: f64) -> st
             ""
         },
     )?;
-    if !fault.targets.is_empty() {
-        writeln!(out, "                done to {}", fault.targets.join(", "))?;
-    }
     if !fault.observed.is_empty() {
         writeln!(out, "                {}", fault.observed)?;
     }

@@ -40,6 +40,10 @@ pub(super) async fn close(
     } else {
         None
     };
+    let relays = match hurry {
+        true => Vec::new(),
+        false => topology.links().stats().await,
+    };
     let teardown = if hurry {
         topology.abort().await
     } else {
@@ -52,6 +56,8 @@ pub(super) async fn close(
             crate::units::show_duration(DRAIN)
         ));
     }
+    let costs = relays.iter().map(|(name, stats)| stats.cost(name));
+    end.notes.extend(costs);
     if !teardown.forced.is_empty() {
         end.notes.push(format!(
             "did not stop when asked and were killed: {}",

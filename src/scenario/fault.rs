@@ -1,10 +1,11 @@
 //! What goes wrong on purpose, and to whom: the types of `[[faults]]`.
 //!
-//! Pure. A kind belongs to a family (nodes, proxies, clients), which is how it is read, made, healed and shown.
+//! Pure. A kind belongs to a family (nodes, proxies, links, clients), which is how it is read, made, healed and shown.
 
 use std::time::Duration;
 
 use super::{Nginx, NodeId};
+use crate::relay::order::Way;
 
 /// Index into [`super::Scenario::faults`].
 #[derive(
@@ -64,16 +65,105 @@ pub enum FaultKind {
     Node(NodeFault),
     /// Done to the proxy.
     Proxy(ProxyFault),
+    /// Done to a link.
+    Link(LinkFault),
 }
 
 /// What clients do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum ClientFault {
     /// Clients and nodes fall silent; `keep_heartbeat` leaves pings on. Reconnects go on.
     IdleGap {
         /// Pings continue.
         keep_heartbeat: bool,
     },
+    /// A share of the fleet drops its sessions at once, without a close frame, and reconnects.
+    MassDisconnect {
+        /// Of all clients.
+        share: f64,
+        /// How it looks to the proxy.
+        how: Cut,
+    },
+    /// A share of the fleet loses its sessions without a FIN and reconnects; the old sockets stay until the end.
+    Vanish {
+        /// Of all clients.
+        share: f64,
+    },
+    /// A share of the fleet reads nothing.
+    SlowReader {
+        /// Of all clients.
+        share: f64,
+    },
+    /// More clients are wanted.
+    Surge {
+        /// How many more.
+        clients: u32,
+    },
+}
+
+/// How a client cuts its own session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// RST.
+    Rst,
+    /// FIN.
+    Fin,
+}
+
+/// What is done to a link by the relay in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkFault {
+    /// Where.
+    pub link: Link,
+    /// What.
+    pub trouble: Trouble,
+}
+
+/// A link that a relay can stand in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// Clients to the proxy.
+    Edge,
+    /// The proxy to the target nodes.
+    Upstream,
+}
+
+/// The troubles of a link. The client is who connects, the server who is connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nothing comes through, not even an end.
+    Blackhole(Way),
+    /// Every open tunnel ends with a RST.
+    Reset(Way),
+    /// Every open tunnel gets a FIN.
+    HalfClose(Way),
+    /// Bytes come late.
+    Latency {
+        /// Those that go this way.
+        way: Way,
+        /// By this much.
+        delay: Duration,
+        /// And up to this much more or less.
+        jitter: Duration,
+    },
+    /// Bytes come slowly.
+    Bandwidth {
+        /// Those that go this way.
+        way: Way,
+        /// Bytes per second of each tunnel.
+        rate: u64,
+    },
+    /// Bytes come in small pieces.
+    Slice {
+        /// Those that go this way.
+        way: Way,
+        /// Most bytes of one write.
+        size: u32,
+        /// Pause after each.
+        gap: Duration,
+    },
+    /// Nobody takes new connections.
+    Refuse,
 }
 
 /// What is done to nodes.
@@ -146,6 +236,10 @@ pub enum Hold {
     Nodes,
     /// The proxy.
     Proxy,
+    /// The link between clients and proxy.
+    Edge,
+    /// The links between proxy and nodes, all of them.
+    Upstream,
 }
 
 impl NodeFault {
@@ -160,6 +254,11 @@ impl FaultKind {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Client(ClientFault::IdleGap { .. }) => "idle-gap",
+            Self::Client(ClientFault::MassDisconnect { .. }) => "mass-disconnect",
+            Self::Client(ClientFault::Vanish { .. }) => "vanish",
+            Self::Client(ClientFault::SlowReader { .. }) => "slow-reader",
+            Self::Client(ClientFault::Surge { .. }) => "surge",
+            Self::Link(LinkFault { trouble, .. }) => trouble.name(),
             Self::Node(NodeFault::Kill) => "kill-node",
             Self::Node(NodeFault::Stop(_)) => "stop-node",
             Self::Node(NodeFault::Pause) => "pause-node",
@@ -185,6 +284,43 @@ impl FaultKind {
             Self::Client(_) => Hold::Fleet,
             Self::Node(_) => Hold::Nodes,
             Self::Proxy(_) => Hold::Proxy,
+            Self::Link(LinkFault { link, .. }) => match link {
+                Link::Edge => Hold::Edge,
+                Link::Upstream => Hold::Upstream,
+            },
+        }
+    }
+
+    /// Clients that are wanted beyond the regular ones while it is on.
+    pub const fn extra_clients(&self) -> u32 {
+        match self {
+            Self::Client(ClientFault::Surge { clients }) => *clients,
+            _ => 0,
+        }
+    }
+}
+
+impl FaultKind {
+    /// Share of the fleet whose tunnels stay while their clients have others.
+    pub const fn left_behind(&self) -> f64 {
+        match self {
+            Self::Client(ClientFault::Vanish { share }) => *share,
+            _ => 0.0,
+        }
+    }
+}
+
+impl Trouble {
+    /// The word for it in scenarios and reports.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Blackhole(_) => "blackhole",
+            Self::Reset(_) => "reset-link",
+            Self::HalfClose(_) => "half-close",
+            Self::Latency { .. } => "latency",
+            Self::Bandwidth { .. } => "bandwidth",
+            Self::Slice { .. } => "slice",
+            Self::Refuse => "refuse-link",
         }
     }
 }

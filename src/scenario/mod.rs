@@ -21,7 +21,8 @@ mod section;
 mod tree;
 
 pub use fault::{
-    ClientFault, Fault, FaultId, FaultKind, Goodbye, Hold, NodeFault, ProxyFault, Target,
+    ClientFault, Cut, Fault, FaultId, FaultKind, Goodbye, Hold, Link, LinkFault, NodeFault,
+    ProxyFault, Target, Trouble,
 };
 pub use load::load;
 pub use measure::Measure;
@@ -247,9 +248,18 @@ impl std::fmt::Display for NodeId {
 impl Scenario {
     /// The most clients wanted at any time.
     pub fn most_clients(&self) -> u32 {
-        self.phases
-            .iter()
-            .filter_map(|phase| phase.clients)
+        let regular = self.phases.iter().filter_map(|phase| phase.clients);
+        let extra = self.faults.iter().map(|fault| fault.kind.extra_clients());
+        regular
             .fold(self.clients.count, u32::max)
+            .saturating_add(extra.sum())
+    }
+
+    /// The most tunnels at any time: clients that vanish leave theirs behind and come back with another.
+    pub fn most_tunnels(&self) -> u32 {
+        let left_behind = self.faults.iter().map(|fault| fault.kind.left_behind());
+        let share = left_behind.fold(0.0, f64::max);
+        // A float to integer cast saturates.
+        (f64::from(self.most_clients()) * (1.0 + share)).ceil() as u32
     }
 }

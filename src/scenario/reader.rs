@@ -43,6 +43,11 @@ impl Log {
         self.problems.borrow_mut().push(problem);
     }
 
+    /// Problems so far.
+    pub(super) fn count(&self) -> usize {
+        self.problems.borrow().len()
+    }
+
     fn note_given(&self, key: &str, place: &Place) {
         let given = match place {
             Place::File(_) => Given::File,

@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::error::TopologyError;
 use super::limits;
+use super::links::{Links, Relays};
 use super::nginx::binary::NginxBinary;
 use super::node::{self, Node, NodeSpec};
 use super::ports;
@@ -44,8 +45,10 @@ pub struct BundledSpec {
     pub results: PathBuf,
     /// Another nginx than the scenario's choice (`--nginx`).
     pub nginx_override: Option<PathBuf>,
-    /// This program, for the subcommands `node`, `tether` and `warden`.
+    /// This program, for the subcommands `node`, `relay`, `tether` and `warden`.
     pub wssoak_exe: PathBuf,
+    /// Where relays stand.
+    pub relays: Relays,
 }
 
 /// How bringing up went.
@@ -78,6 +81,7 @@ pub struct Bundled {
     /// All of them, those of one node side by side.
     nodes: Vec<Node>,
     proxy: Proxy,
+    links: Links,
     /// What all nodes are told, and what each is told beside it.
     behaviour: Cell<Behaviour>,
     own_behaviour: RefCell<Vec<Behaviour>>,
@@ -174,8 +178,20 @@ impl Bundled {
             spec.topology.nodes,
             limits::open_files_limit(),
         );
+        let links = Links::new(
+            spec.relays,
+            (
+                spec.wssoak_exe.clone(),
+                warden.group(),
+                node_spec.logs.clone(),
+            ),
+            spec.most_clients,
+            spec.topology.nodes,
+            parts,
+        );
         Ok(Self {
             parts,
+            links,
             nodes: (0..spec.topology.nodes)
                 .flat_map(|n| (0..parts).map(move |part| Node::new(NodeId(n), part)))
                 .collect(),
@@ -196,6 +212,16 @@ impl Bundled {
             .iter()
             .map(|node| node.start_fresh(&self.node_spec, &self.exits));
         try_join_all(starts).await?;
+        self.links
+            .start_upstream(self.node_addresses(), &self.exits)
+            .await?;
+        self.bring_up_proxy().await?;
+        self.links
+            .start_edge(self.proxy.endpoint.get(), &self.exits)
+            .await
+    }
+
+    async fn bring_up_proxy(&self) -> Result<(), TopologyError> {
         let mut tries = PORT_TRIES;
         loop {
             tries -= 1;
@@ -219,12 +245,14 @@ impl Bundled {
 
     /// nginx's configuration with these settings.
     fn conf(&self, nginx: &Nginx) -> Result<String, TopologyError> {
+        // To nginx a relay is the node.
+        let relays = self.links.upstream();
         let input = conf_input(
             &self.spec,
             nginx,
             &self.node_spec.scratch,
             [self.proxy.endpoint.get(), self.proxy.status.get()],
-            &self.node_addresses(),
+            &relays.unwrap_or_else(|| self.node_addresses()),
         );
         rendered(&self.spec, &input)
     }
@@ -234,9 +262,15 @@ impl Bundled {
         self.node_spec.group
     }
 
-    /// Where clients connect: nginx's WebSocket listener.
+    /// Where clients connect: nginx's WebSocket listener, or the relay in front of it.
     pub fn endpoint(&self) -> SocketAddr {
-        self.proxy.endpoint.get()
+        let relay = self.links.endpoint();
+        relay.unwrap_or_else(|| self.proxy.endpoint.get())
+    }
+
+    /// The relays.
+    pub fn links(&self) -> &Links {
+        &self.links
     }
 
     /// Addresses of the nodes, in order.
@@ -285,6 +319,7 @@ impl Bundled {
             return Teardown::default();
         };
         warden.process.expect_end();
+        self.links.expect_end();
         for node in &self.nodes {
             if let Some(process) = node.process() {
                 process.expect_end();
@@ -303,6 +338,7 @@ impl Bundled {
         teardown
             .forced
             .extend(join_all(stops).await.into_iter().flatten());
+        teardown.forced.extend(self.links.stop().await);
         teardown.swept = warden.finish().await;
         teardown
     }
@@ -313,6 +349,7 @@ impl Bundled {
             return Teardown::default();
         };
         warden.process.expect_end();
+        self.links.expect_end();
         for node in &self.nodes {
             // The ledger goes with the scratch folder.
             node.ledgers();

@@ -101,6 +101,14 @@ pub enum TopologyError {
         #[source]
         source: Option<HttpError>,
     },
+    /// A relay refused or missed an order.
+    #[error("the {name} did not follow an order: {why}")]
+    Relay {
+        /// Which.
+        name: String,
+        /// Why.
+        why: String,
+    },
 }
 
 impl TopologyError {

@@ -55,6 +55,6 @@ pub struct WorkerSeen {
     pub pid: u32,
     /// Files that it had open: two per tunnel, and some more.
     pub files: usize,
-    /// Workers beside it that took new connections.
+    /// Workers beside it, also those that drain.
     pub others: usize,
 }

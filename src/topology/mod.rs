@@ -16,14 +16,17 @@ pub mod warden;
 
 mod bundled;
 mod error;
+mod links;
 mod lives;
 mod node;
 mod process;
 mod proxy;
+mod relay;
 mod setup;
 
 pub use bundled::{Bundled, BundledSpec, Teardown, Up};
 pub use error::TopologyError;
+pub use links::{Link, Links, Relays};
 pub use lives::{Incarnation, ProxySample, ReloadSeen, WorkerSeen};
 pub use nginx::binary::{NginxBinary, Origin};
 pub use nginx::status::StubStatus;

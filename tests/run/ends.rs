@@ -52,10 +52,14 @@ fn send(child: &Child, signal: Signal) {
 
 /// Starts a run, waits for the moment, sends the signal, and asserts that nothing is left.
 fn end(signal: Signal, moment: &Moment) {
+    end_of(signal, moment, &ARGS);
+}
+
+fn end_of(signal: Signal, moment: &Moment, args: &[&str]) {
     let (name, reached) = moment;
     let place = Place::new();
     let mut child = place
-        .run_command("scenarios/node-kill.toml", &ARGS)
+        .run_command("scenarios/node-kill.toml", args)
         .spawn()
         .unwrap();
     let mut groups = Vec::new();
@@ -130,6 +134,44 @@ fn sigterm_leaves_nothing_but_a_partial_report() {
 fn sigkill_leaves_nothing() {
     let _turn = turn();
     MOMENTS.iter().for_each(|moment| end(Signal::KILL, moment));
+}
+
+/// Faults that hold processes still, keep old ones around or change files, several at once, and what shows that they are on.
+const HELD: [(&str, Moment); 3] = [
+    (
+        "--set=faults=[{name='a', kind='pause-node', target='all', at='1s', for='9s'}, \
+         {name='b', kind='pause-worker', at='1100ms', for='8s'}]",
+        ("node and worker stopped", |out| {
+            has(out, "faults.jsonl", "n1 and n2 are stopped") && has(out, "faults.jsonl", "worker ")
+        }),
+    ),
+    (
+        "--set=faults=[{name='a', kind='quit-proxy', at='1s', for='9s'}, \
+         {name='b', kind='slow-handshake', target='one', delay='5s', at='1s', for='8s'}]",
+        ("nginx lingers", |out| {
+            has(out, "faults.jsonl", "nobody listens")
+        }),
+    ),
+    (
+        "--set=faults=[{name='a', kind='exhaust-connections', worker_connections=16, at='1s', for='9s'}, \
+         {name='b', kind='stop-reading', target='n1', at='1s', for='9s'}]",
+        ("nginx reconfigured", |out| {
+            has(out, "faults.jsonl", "16 connections a worker")
+        }),
+    ),
+];
+
+#[test]
+fn whatever_fault_is_on_nothing_is_left() {
+    let _turn = turn();
+    for (faults, moment) in &HELD {
+        let mut args = ARGS.to_vec();
+        args.retain(|arg| !arg.starts_with("--set=faults") && !arg.starts_with("--duration"));
+        args.extend(["--duration=12s", faults]);
+        for signal in [Signal::INT, Signal::KILL] {
+            end_of(signal, moment, &args);
+        }
+    }
 }
 
 #[test]

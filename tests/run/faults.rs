@@ -237,6 +237,8 @@ fn each_way_to_hurt_nginx_cuts_whom_it_should_when_it_should() {
         ]
         [topology.nginx]
         worker_processes = 2
+        [traffic]
+        rate = "4/s"
         [[phases]]
         name = "settings"
         from = "1s"
@@ -273,8 +275,8 @@ fn each_way_to_hurt_nginx_cuts_whom_it_should_when_it_should() {
     left.passes();
     let (worker, paused) = (left.at("worker", "began_us"), left.at("paused", "began_us"));
     let dead = left.between(worker, worker + 1.0);
-    // Two workers of the first configuration drain; the one killed is new, or they are the busiest: at least one client
-    // in two is on it only when all came to it.
+    // All are on the two workers of the first configuration, which drain: the busier one has at least half.
+    assert!(dead.len() >= 100, "{}", dead.len());
     assert!(
         dead.iter()
             .all(|cut| ["eof", "reset"].contains(&cut.cause.as_str()))

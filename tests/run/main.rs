@@ -4,6 +4,7 @@
 mod command;
 mod ends;
 mod faults;
+mod links;
 mod scenarios;
 mod support;
 mod thin;

@@ -66,6 +66,7 @@ pub(crate) fn spec(folder: &Path) -> BundledSpec {
         results: folder.to_owned(),
         nginx_override: None,
         wssoak_exe: script,
+        relays: wssoak::topology::Relays::default(),
     }
 }
 

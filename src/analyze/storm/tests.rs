@@ -41,13 +41,14 @@ fn storm(events: &[OutageEvent]) -> Storm {
         pause: None,
     };
     let mut storm = Storm::new(&fault, 1_000_000..9_000_000, None, 10_000_000);
-    storm.prepare(&[
+    let nodes = [
         NodeSessions {
             opened: 0,
             connected: 10,
         },
         NodeSessions::default(),
-    ]);
+    ];
+    storm.prepare(&nodes, 10, 10);
     let mut connected = 10;
     for event in events {
         match event.what {

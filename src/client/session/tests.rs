@@ -13,6 +13,8 @@ use crate::client::transport::Target;
 use crate::plan::LoadProfile;
 use crate::record::interval::{Counts, Interval};
 
+impl Transport for DuplexStream {}
+
 const SECOND_US: u64 = 1_000_000;
 
 type Peer = WebSocketStream<DuplexStream>;

@@ -23,7 +23,9 @@ fn profile(knots: &[(u64, u32)], until_ms: u64) -> LoadProfile {
         (from_ns, before) = (to_ns, *after);
     }
     LoadProfile {
+        regular: changes.iter().map(|change| change.after).max().unwrap_or(0),
         changes,
+        surges: Vec::new(),
         until_ns: until_ms * MS,
     }
 }
@@ -150,5 +152,47 @@ proptest! {
             .map(|span| span.end.min(to).saturating_sub(span.start.max(from)).as_secs_f64())
             .sum();
         prop_assert!((load.wanted_seconds(from, to) - summed).abs() < 1e-5, "{} {summed}", load.wanted_seconds(from, to));
+    }
+}
+
+#[test]
+fn the_clients_of_a_surge_join_within_a_second_and_leave_together() {
+    let mut load = profile(&[(0, 10)], 20_000);
+    load.surges.push(Surge {
+        from_ns: 5_000 * MS,
+        to_ns: 9_000 * MS,
+        first: 10,
+        count: 4,
+    });
+    let wanted = [4_999, 5_000, 5_249, 5_250, 5_750, 8_999, 9_000].map(|at| load.wanted(ms(at)));
+    assert_eq!(wanted, [10, 11, 11, 12, 14, 14, 10]);
+    assert_eq!(load.most(), 14);
+    assert_eq!(
+        load.spans(11),
+        [Span {
+            start: ms(5_250),
+            end: ms(9_000)
+        }]
+    );
+    // Four clients for 4 s, the last three 0.25 s, 0.5 s and 0.75 s later.
+    let extra = load.wanted_seconds(ms(0), ms(20_000)) - 200.0;
+    assert!((extra - 14.5).abs() < 1e-6, "{extra}");
+}
+
+proptest! {
+    #[test]
+    fn spans_of_surges_agree_with_what_is_wanted(surges in prop::collection::vec((0u64..9_000, 1u64..5_000, 1u32..50), 1..4), at in 0u64..10_000) {
+        let mut load = profile(&[(0, 5)], 20_000);
+        let mut first = 5;
+        for (from, lasts, count) in surges {
+            load.surges.push(Surge { from_ns: from * MS, to_ns: (from + lasts) * MS, first, count });
+            first += count;
+        }
+        let there = |client: &u32| load.spans(*client).iter().any(|span| (span.start..span.end).contains(&ms(at)));
+        let counted = (0..load.most()).filter(there).count();
+        prop_assert_eq!(load.wanted(ms(at)) as usize, counted);
+        let spans = (0..load.most()).flat_map(|client| load.spans(client));
+        let sum: f64 = spans.map(|span| (span.end - span.start).as_secs_f64()).sum();
+        prop_assert!((load.wanted_seconds(ms(0), ms(20_000)) - sum).abs() < 1e-3);
     }
 }

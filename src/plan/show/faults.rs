@@ -4,8 +4,11 @@
 
 use super::settings::changed;
 use crate::plan::PlannedFault;
-use crate::scenario::{ClientFault, FaultKind, Goodbye, Nginx, NodeFault, ProxyFault};
-use crate::units::{show_count, show_duration};
+use crate::relay::order::Way;
+use crate::scenario::{
+    ClientFault, Cut, FaultKind, Goodbye, Link, LinkFault, Nginx, NodeFault, ProxyFault, Trouble,
+};
+use crate::units::{show_count, show_duration, show_share};
 
 /// `nginx` is what the scenario says of it.
 pub(super) fn effect(fault: &PlannedFault, nginx: &Nginx) -> String {
@@ -15,6 +18,36 @@ pub(super) fn effect(fault: &PlannedFault, nginx: &Nginx) -> String {
             true => format!("no traffic for {takes}; pings go on"),
             false => format!("no traffic and no pings for {takes}"),
         },
+        FaultKind::Client(ClientFault::MassDisconnect { share, how }) => {
+            let how = match how {
+                Cut::Rst => "a RST",
+                Cut::Fin => "a FIN",
+            };
+            format!(
+                "{} of the clients drop their sessions with {how}",
+                show_share(*share)
+            )
+        }
+        FaultKind::Client(ClientFault::Vanish { share }) => {
+            let share = show_share(*share);
+            format!("{share} of the clients are gone without a FIN; old sockets stay for {takes}")
+        }
+        FaultKind::Client(ClientFault::SlowReader { share }) => {
+            format!(
+                "{} of the clients read nothing for {takes}",
+                show_share(*share)
+            )
+        }
+        FaultKind::Client(ClientFault::Surge { clients }) => {
+            format!("{} more clients for {takes}", show_count((*clients).into()))
+        }
+        FaultKind::Link(LinkFault { link, trouble }) => {
+            let link = match link {
+                Link::Edge => "between clients and nginx".to_owned(),
+                Link::Upstream => format!("between nginx and {}", targets(fault)),
+            };
+            trouble_of(trouble, &link, &takes)
+        }
         FaultKind::Node(kind) => node(kind, &targets(fault), &takes) + &rolling(fault),
         FaultKind::Proxy(kind) => proxy(kind, &takes, nginx),
     }
@@ -61,6 +94,39 @@ fn proxy(kind: &ProxyFault, takes: &str, nginx: &Nginx) -> String {
     }
 }
 
+fn trouble_of(trouble: &Trouble, link: &str, takes: &str) -> String {
+    let going = |way: &Way| match way {
+        Way::Both => "both ways",
+        Way::ToServer => "to the server",
+        Way::ToClient => "to the client",
+    };
+    match trouble {
+        Trouble::Blackhole(way) => {
+            format!("nothing comes through {link} ({}) for {takes}", going(way))
+        }
+        Trouble::Reset(way) => format!("every tunnel {link} ends with a RST ({})", going(way)),
+        Trouble::HalfClose(way) => format!("every tunnel {link} gets a FIN ({})", going(way)),
+        Trouble::Latency { way, delay, jitter } => format!(
+            "bytes {link} take {} ± {} longer ({}) for {takes}",
+            show_duration(*delay),
+            show_duration(*jitter),
+            going(way)
+        ),
+        Trouble::Bandwidth { way, rate } => format!(
+            "each tunnel {link} passes {} bytes/s ({}) for {takes}",
+            show_count(*rate),
+            going(way)
+        ),
+        Trouble::Slice { way, size, gap } => format!(
+            "bytes {link} come {} at a time, {} apart ({}) for {takes}",
+            show_count((*size).into()),
+            show_duration(*gap),
+            going(way)
+        ),
+        Trouble::Refuse => format!("no new connection {link} for {takes}"),
+    }
+}
+
 pub(super) fn after(fault: &PlannedFault) -> String {
     let whom = targets(fault);
     let (is, last) = match (fault.nodes.len(), fault.pause) {
@@ -69,6 +135,11 @@ pub(super) fn after(fault: &PlannedFault) -> String {
     };
     match &fault.kind {
         FaultKind::Client(ClientFault::IdleGap { .. }) => "traffic goes on".into(),
+        FaultKind::Client(ClientFault::MassDisconnect { .. }) => String::new(),
+        FaultKind::Client(ClientFault::Vanish { .. }) => "the old sockets are closed".into(),
+        FaultKind::Client(ClientFault::SlowReader { .. }) => "all read again".into(),
+        FaultKind::Client(ClientFault::Surge { .. }) => "they leave".into(),
+        FaultKind::Link(_) => "the link is clear again".into(),
         FaultKind::Node(kind) => match kind {
             NodeFault::Kill | NodeFault::Stop(_) => format!("{last} {is} started again"),
             NodeFault::Restart(_) => format!("{last} {is} back"),
@@ -92,7 +163,7 @@ pub(super) fn after(fault: &PlannedFault) -> String {
 
 fn rolling(fault: &PlannedFault) -> String {
     match fault.pause {
-        Some(pause) => format!(" each, one after the other, {} apart", show_duration(pause)),
+        Some(pause) => format!("; one after the other, {} apart", show_duration(pause)),
         None => String::new(),
     }
 }

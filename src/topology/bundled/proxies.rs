@@ -92,7 +92,8 @@ impl Bundled {
         self.proxy.reload().await
     }
 
-    /// SIGKILLs the worker with the most open files; returns when it is gone and the master has started another.
+    /// SIGKILLs the worker with the most open files; returns when it is gone and the master has started another;
+    /// for one that drains it starts none.
     ///
     /// # Errors
     /// nginx does not run, or no other worker appears.

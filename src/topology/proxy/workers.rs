@@ -1,7 +1,7 @@
 //! Single workers of nginx: killed, stopped, let go on.
 //!
 //! The kernel gives connections to whichever worker wakes first, so one may hold nearly all and another none. What is
-//! done is done to the one that holds the most; draining workers of a former configuration are left alone.
+//! done is done to the one that holds the most, be it one that drains since a reload.
 
 use rustix::process::Signal;
 
@@ -11,15 +11,15 @@ use crate::topology::group::{self, ProcStat};
 use crate::topology::lives::WorkerSeen;
 
 impl Proxy {
-    /// SIGKILL; returns when it is gone and as many workers as before take connections.
+    /// SIGKILL; returns when it is gone and as many workers as before take new connections.
     pub(in crate::topology) async fn kill_worker(&self) -> Result<WorkerSeen, TopologyError> {
         let process = self.master().ok_or_else(not_running)?;
         // With the turn in hand no poll of ours dies with it.
         let _turn = self.polling.lock().await;
         let seen = self.busiest()?;
+        let before = serving(process.pid);
         group::signal(seen.pid, Signal::KILL);
-        let is_replaced =
-            || ProcStat::of(seen.pid).is_none() && workers(process.pid).len() == seen.others + 1;
+        let is_replaced = || ProcStat::of(seen.pid).is_none() && serving(process.pid) == before;
         match group::seen(is_replaced).await {
             true => Ok(seen),
             false => Err(late("rid of its worker", group::SEEN, &process)),
@@ -70,12 +70,20 @@ impl Proxy {
     }
 }
 
-/// Workers that take new connections, as nginx names them.
+/// All workers, also those that drain.
 fn workers(master: u32) -> Vec<u32> {
     let mut workers = group::children(master);
-    workers.retain(|pid| {
-        let name = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        name.contains("worker process") && !name.contains("shutting down")
-    });
+    workers.retain(|pid| title(*pid).contains("worker process"));
     workers
+}
+
+/// How many workers take new connections.
+fn serving(master: u32) -> usize {
+    let draining = |pid: &u32| title(*pid).contains("shutting down");
+    workers(master).iter().filter(|pid| !draining(pid)).count()
+}
+
+/// What nginx calls this process.
+fn title(pid: u32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default()
 }

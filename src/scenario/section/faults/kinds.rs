@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use super::{World, client, node, proxy};
+use super::{World, client, link, node, proxy};
 use crate::scenario::FaultKind;
 use crate::scenario::kind::or_list;
 use crate::scenario::problem::{Place, Problem};
@@ -42,7 +42,7 @@ pub(super) struct Case<'a> {
     pub(super) world: &'a World<'a>,
 }
 
-const FAMILIES: &[&[Kind]] = &[client::KINDS, node::KINDS, proxy::KINDS];
+const FAMILIES: &[&[Kind]] = &[client::KINDS, node::KINDS, proxy::KINDS, link::KINDS];
 
 /// All kinds by their word.
 pub(super) fn words() -> &'static [(&'static str, &'static Kind)] {

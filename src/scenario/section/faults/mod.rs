@@ -11,6 +11,7 @@ use kinds::{Case, Kind};
 
 mod client;
 mod kinds;
+mod link;
 mod node;
 mod overlap;
 mod proxy;
@@ -111,7 +112,10 @@ fn draft(table: &mut Reader<'_>, name: &str, world: &World<'_>) -> Option<Draft>
         return None;
     }
     let lasts = times::lasts(table, kind.value);
-    let (target, pause) = match kind.value.keys.contains(&"target") {
+    let keys = kind.value.keys;
+    let has_target =
+        keys.contains(&"target") && (!keys.contains(&"link") || link::has_target(table));
+    let (target, pause) = match has_target {
         true => target::read(table, world),
         false => (Target::Whole, None),
     };
@@ -137,6 +141,7 @@ fn draft(table: &mut Reader<'_>, name: &str, world: &World<'_>) -> Option<Draft>
         at,
         lasts,
     };
+    link::settle(&mut draft, world, table.log());
     times::resolve(&mut draft, &repeat, world.duration, table.log());
     named.is_sound.then_some(draft)
 }

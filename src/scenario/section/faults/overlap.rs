@@ -90,6 +90,8 @@ fn conflict(first: &Draft, second: &Draft) -> Problem {
         Hold::Fleet => "the fleet",
         Hold::Nodes => "the same node",
         Hold::Proxy => "the proxy",
+        Hold::Edge => "the edge link",
+        Hold::Upstream => "the upstream links",
     };
     let is_moment = one.length().is_zero();
     let problem = Problem::new(format!(
