@@ -154,7 +154,7 @@ fn four_nodes_fail_in_four_ways_at_once_and_each_looks_as_it_should() {
         }
     }
     for (name, word) in [
-        ("stop", "gone, on its own"),
+        ("stop", "gone, in order"),
         ("hang", "stopped, says the kernel"),
         ("mute", "not answering pings"),
         ("deaf", "not reading"),
