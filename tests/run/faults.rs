@@ -346,7 +346,7 @@ fn a_reload_with_a_shutdown_timeout_cuts_everybody_at_its_end() {
 }
 
 #[test]
-fn exhausted_workers_turn_newcomers_away_without_a_word_and_keep_the_rest() {
+fn exhausted_workers_turn_newcomers_away_and_keep_the_rest() {
     let (finished, result) = run(
         "scenarios/worker-connections.toml",
         &[
