@@ -13,12 +13,15 @@ use crate::record::folder::{self, Folder};
 use crate::report::{Report, text};
 use crate::run::{self, Request};
 use crate::scenario::{self, Override};
-use crate::topology::{tether, warden};
-use crate::units;
+use crate::topology::{http, journal, tether, warden};
+use crate::{units, wire};
 
 mod args;
 
 use args::{Cli, Command, NodeArgs, RunArgs};
+
+/// Time for a node to say that it is healthy.
+const HEALTHY_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Parses the command line, does what it says, and returns the exit code.
 pub fn main() -> u8 {
@@ -114,7 +117,11 @@ fn dispatch(command: Command) -> Result<u8, Error> {
         Command::Report { folder, quiet } => report(&folder, quiet),
         Command::Node(args) => run_node(args),
         Command::Agent { parent } => agent::run(parent).map(|()| 0).map_err(system("agent")),
-        Command::Warden { scratch } => warden::run(&scratch).map(|()| 0).map_err(system("warden")),
+        Command::Clean => clean(),
+        Command::Healthy { node } => healthy(node),
+        Command::Warden { scratch, journal } => warden::run(&scratch, journal.as_deref())
+            .map(|()| 0)
+            .map_err(system("warden")),
         Command::Tether { parent, command } => match tether::run(parent, &command) {
             Ok(never) => match never {},
             Err(source) => Err(Error::System {
@@ -166,6 +173,7 @@ fn run_scenario(args: RunArgs) -> Result<u8, Error> {
         plan,
         out: args.out,
         nginx: args.nginx,
+        keep: args.keep,
         shards: args.shards.map(usize::from),
         agents: args.agents.map(usize::from),
         quiet: args.quiet,
@@ -213,6 +221,35 @@ fn report(path: &Path, quiet: bool) -> Result<u8, Error> {
         format!("{}results  {}", text::summary(&report), path.display())
     })?;
     Ok(verdict_code(report.judgement.verdict))
+}
+
+/// A runtime for a few questions.
+fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    let built = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    built.map_err(|source| Error::System {
+        doing: "starting the runtime".into(),
+        source,
+    })
+}
+
+fn clean() -> Result<u8, Error> {
+    let (runs, failed) = runtime()?.block_on(journal::clean());
+    for error in &failed {
+        complain(&chain(error));
+    }
+    say(&match runs {
+        0 => "nothing was left behind".to_owned(),
+        runs => format!("removed what {runs} runs had left behind"),
+    })?;
+    Ok(if failed.is_empty() { 0 } else { 4 })
+}
+
+fn healthy(node: std::net::SocketAddr) -> Result<u8, Error> {
+    let ask = http::request(node, "GET", wire::HEALTH_PATH, "", HEALTHY_WITHIN);
+    let answer = runtime()?.block_on(ask);
+    Ok(u8::from(!answer.is_ok_and(|answer| answer.status == 200)))
 }
 
 fn run_node(args: NodeArgs) -> Result<u8, Error> {

@@ -13,7 +13,7 @@ use super::FaultRecord;
 use crate::client::fleet;
 use crate::plan::Plan;
 use crate::scenario::{Fault, FaultId, FaultKind};
-use crate::topology::{Bundled, TopologyError};
+use crate::topology::{Topology, TopologyError};
 use crate::units::micros;
 use crate::wire::Behaviour;
 
@@ -21,7 +21,7 @@ use crate::wire::Behaviour;
 #[derive(Debug, Clone)]
 pub struct Victims {
     /// nginx and the nodes.
-    pub topology: Rc<Bundled>,
+    pub topology: Rc<Topology>,
     /// The clients.
     pub fleet: fleet::Handle,
 }

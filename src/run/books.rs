@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::plan::Plan;
 use crate::record::collector::{NodeBooks, Outcome, ProxyBooks, RunEnd};
 use crate::scenario::NodeId;
-use crate::topology::{Bundled, Incarnation};
+use crate::topology::{Incarnation, Topology};
 
 /// How long nginx may take to see the last tunnel end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Closes the books and takes the topology down, whether or not anything was measured.
 pub(super) async fn close(
     plan: &Plan,
-    topology: &Bundled,
+    topology: &Topology,
     measured: Result<Measured, Error>,
 ) -> Result<RunEnd, Error> {
     let hurry = measured.as_ref().map_or(true, |measured| measured.hurry);
@@ -50,23 +50,23 @@ pub(super) async fn close(
             crate::units::show_duration(DRAIN)
         ));
     }
+    end.notes.extend(teardown.notes);
     if !teardown.forced.is_empty() {
         end.notes.push(format!(
             "did not stop when asked and were killed: {}",
             teardown.forced.join(", ")
         ));
     }
-    end.nodes = (0..plan.scenario.topology.nodes)
-        .map(NodeId)
-        .map(|id| {
-            let ledgers = topology.node_ledgers(id);
-            NodeBooks {
-                node: id.to_string(),
-                accepted: ledgers.iter().map(|ledger| ledger.accepted).sum(),
-                incarnations: ledgers.len() as u64,
-            }
+    // The books of all, or none: a sum without one of them is a sum of nothing.
+    let books = (0..plan.scenario.topology.nodes).map(NodeId).map(|id| {
+        let ledgers = topology.node_ledgers(id)?;
+        Some(NodeBooks {
+            node: id.to_string(),
+            accepted: ledgers.iter().map(|ledger| ledger.accepted).sum(),
+            incarnations: ledgers.len() as u64,
         })
-        .collect();
+    });
+    end.nodes = books.collect::<Option<_>>().unwrap_or_default();
     let (tunnel_lines, other_lines) = match count_lines(&topology.access_log()) {
         Some((tunnels, others)) => (Some(tunnels), Some(others)),
         None => (None, None),
@@ -92,7 +92,7 @@ fn total_requests(lives: &[Incarnation]) -> Option<u64> {
 }
 
 /// Waits until nginx counts no connection but the one that asks; `false` when it does not come to that.
-async fn wait_for_drain(topology: &Bundled) -> bool {
+async fn wait_for_drain(topology: &Topology) -> bool {
     let deadline = Instant::now() + DRAIN;
     while Instant::now() < deadline {
         match topology.proxy_status().await {

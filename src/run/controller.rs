@@ -20,7 +20,7 @@ use crate::plan::Plan;
 use crate::progress::{Glance, Progress};
 use crate::record::collector::{Collector, Outcome, Second};
 use crate::record::folder::{self, Folder, FolderError, Lines};
-use crate::topology::Bundled;
+use crate::topology::Topology;
 use crate::units::micros;
 
 /// What the fleet is made of.
@@ -56,7 +56,7 @@ impl Crew {
         }
     }
 
-    fn start(self, plan: &Plan, topology: &Bundled, started: Instant) -> std::io::Result<Fleet> {
+    fn start(self, plan: &Plan, topology: &Topology, started: Instant) -> std::io::Result<Fleet> {
         let target = topology.endpoint();
         match self {
             Self::Shards(count) => {
@@ -103,7 +103,7 @@ pub(super) struct Measured {
 pub(super) async fn measure(
     plan: &Rc<Plan>,
     folder: &Folder,
-    topology: &Rc<Bundled>,
+    topology: &Rc<Topology>,
     progress: &Progress,
     signals: &mut Signals,
     crew: Crew,
@@ -165,7 +165,7 @@ struct Controller<'a> {
 impl Controller<'_> {
     async fn control(
         mut self,
-        topology: &Bundled,
+        topology: &Topology,
         mut injector: JoinHandle<()>,
         mut records: mpsc::UnboundedReceiver<FaultRecord>,
         signals: &mut Signals,

@@ -48,9 +48,9 @@ pub struct BundledSpec {
 
 /// How bringing up went.
 #[derive(Debug)]
-pub enum Up<T> {
+pub enum Up<W, T> {
     /// It is up.
-    Ready(Box<Bundled>),
+    Ready(Box<W>),
     /// This came before it was up, and everything is down again.
     Interrupted(T),
 }
@@ -62,6 +62,8 @@ pub struct Teardown {
     pub forced: Vec<String>,
     /// Processes that the final sweep still found.
     pub swept: usize,
+    /// What the report has to say about the topology.
+    pub notes: Vec<String>,
 }
 
 /// Warden, nodes and nginx of one run. All methods take `&self` and may run concurrently on one thread.
@@ -101,7 +103,7 @@ impl Bundled {
     pub async fn up_unless<T>(
         spec: BundledSpec,
         interruption: impl Future<Output = T>,
-    ) -> Result<Up<T>, TopologyError> {
+    ) -> Result<Up<Self, T>, TopologyError> {
         let bundled = Self::prepare(spec).await?;
         // Dropping the half-built topology would have the warden sweep too, but nobody would wait for it.
         tokio::select! {
@@ -144,7 +146,7 @@ impl Bundled {
         )?;
 
         let (exits, exited) = mpsc::channel(EXITS);
-        let warden = Warden::start(&spec.wssoak_exe, &exits).await?;
+        let warden = Warden::start(&spec.wssoak_exe, &exits, None).await?;
         let node_spec = NodeSpec {
             exe: spec.wssoak_exe.clone(),
             group: warden.group(),
@@ -394,8 +396,8 @@ impl Bundled {
             }
         }
         Teardown {
-            forced: Vec::new(),
             swept: warden.finish().await,
+            ..Teardown::default()
         }
     }
 

@@ -1,0 +1,153 @@
+//! Either topology behind one face. Every method is a match; what it does is said in [`Bundled`] and [`Compose`].
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::bundled::{Bundled, BundledSpec, Teardown, Up};
+use super::compose::usage::Usage;
+use super::compose::{Compose, ComposeSpec};
+use super::error::TopologyError;
+use super::lives::{Incarnation, ProxySample, ReloadSeen};
+use super::process::Exit;
+use crate::scenario::NodeId;
+use crate::wire::{Behaviour, Ledger, NodeStats};
+
+/// What to bring up.
+#[derive(Debug, Clone)]
+pub enum Spec {
+    /// Processes on loopback.
+    Bundled(BundledSpec),
+    /// Containers.
+    Compose(ComposeSpec),
+}
+
+/// What is up.
+#[derive(Debug)]
+pub enum Topology {
+    /// Processes on loopback.
+    Bundled(Box<Bundled>),
+    /// Containers.
+    Compose(Box<Compose>),
+}
+
+/// Calls a method of whichever it is.
+macro_rules! either {
+    ($self:ident, $topology:ident => $call:expr) => {
+        match $self {
+            Topology::Bundled($topology) => $call,
+            Topology::Compose($topology) => $call,
+        }
+    };
+}
+
+#[expect(missing_docs, reason = "said where they are implemented")]
+#[expect(clippy::missing_errors_doc, reason = "said where they are implemented")]
+impl Topology {
+    /// Brings it up, unless `interruption` resolves before.
+    ///
+    /// # Errors
+    /// [`TopologyError`]; everything is down again then, as it is after an interruption.
+    pub async fn up_unless<T>(
+        spec: Spec,
+        interruption: impl Future<Output = T>,
+    ) -> Result<Up<Self, T>, TopologyError> {
+        Ok(match spec {
+            Spec::Bundled(spec) => match Bundled::up_unless(spec, interruption).await? {
+                Up::Ready(bundled) => Up::Ready(Box::new(Self::Bundled(bundled))),
+                Up::Interrupted(why) => Up::Interrupted(why),
+            },
+            Spec::Compose(spec) => match Compose::up_unless(spec, interruption).await? {
+                Up::Ready(compose) => Up::Ready(Box::new(Self::Compose(compose))),
+                Up::Interrupted(why) => Up::Interrupted(why),
+            },
+        })
+    }
+
+    pub fn group(&self) -> u32 {
+        either!(self, topology => topology.group())
+    }
+
+    pub fn endpoint(&self) -> SocketAddr {
+        either!(self, topology => topology.endpoint())
+    }
+
+    /// nginx or images, in a line.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Bundled(bundled) => {
+                let nginx = bundled.nginx();
+                format!("nginx {} ({})", nginx.version, nginx.origin)
+            }
+            Self::Compose(compose) => compose.describe(),
+        }
+    }
+
+    pub fn access_log(&self) -> PathBuf {
+        either!(self, topology => topology.access_log())
+    }
+
+    pub async fn kill_node(&self, id: NodeId) -> Result<(), TopologyError> {
+        either!(self, topology => topology.kill_node(id).await)
+    }
+
+    pub async fn start_node(&self, id: NodeId) -> Result<(), TopologyError> {
+        either!(self, topology => topology.start_node(id).await)
+    }
+
+    pub async fn set_behaviour(&self, behaviour: Behaviour) -> Result<(), TopologyError> {
+        either!(self, topology => topology.set_behaviour(behaviour).await)
+    }
+
+    pub async fn node_stats(&self, id: NodeId) -> Option<Vec<NodeStats>> {
+        either!(self, topology => topology.node_stats(id).await)
+    }
+
+    /// `None` when it cannot be known what the node has counted.
+    pub fn node_ledgers(&self, id: NodeId) -> Option<Vec<Ledger>> {
+        match self {
+            Self::Bundled(bundled) => Some(bundled.node_ledgers(id)),
+            Self::Compose(compose) => compose.node_ledgers(id),
+        }
+    }
+
+    pub async fn stop_proxy(&self) -> Result<(), TopologyError> {
+        either!(self, topology => topology.stop_proxy().await)
+    }
+
+    pub async fn start_proxy(&self) -> Result<(), TopologyError> {
+        either!(self, topology => topology.start_proxy().await)
+    }
+
+    pub async fn reload_proxy(&self) -> Result<ReloadSeen, TopologyError> {
+        either!(self, topology => topology.reload_proxy().await)
+    }
+
+    pub async fn proxy_status(&self) -> Option<ProxySample> {
+        either!(self, topology => topology.proxy_status().await)
+    }
+
+    pub fn proxy_incarnations(&self) -> Vec<Incarnation> {
+        either!(self, topology => topology.proxy_incarnations())
+    }
+
+    /// What containers use, by service; nothing when there are none.
+    pub async fn usage(&self) -> BTreeMap<String, Usage> {
+        match self {
+            Self::Bundled(_) => BTreeMap::new(),
+            Self::Compose(compose) => compose.usage().await,
+        }
+    }
+
+    pub async fn unexpected_exit(&self) -> Exit {
+        either!(self, topology => topology.unexpected_exit().await)
+    }
+
+    pub async fn down(&self) -> Teardown {
+        either!(self, topology => topology.down().await)
+    }
+
+    pub async fn abort(&self) -> Teardown {
+        either!(self, topology => topology.abort().await)
+    }
+}
