@@ -211,7 +211,8 @@ fn report(path: &Path, quiet: bool) -> Result<u8, Error> {
         scenario::load(Path::new(&info.scenario), &text, &overrides).map_err(Error::Scenario)?;
     let plan = Plan::new(scenario);
     let end = folder.read_json(folder::END)?;
-    let report = Report::new(&plan, info, &crate::analyze::replay(&folder, &plan, end)?);
+    let mut report = Report::new(&plan, info, &crate::analyze::replay(&folder, &plan, end)?);
+    report.containers = run::containers::peaks(&folder);
     if let Err(error) = folder.write_json(folder::RESULT, &report) {
         tracing::warn!("{error}");
     }

@@ -23,6 +23,7 @@ use crate::topology::nginx::sizing::Sizing;
 use crate::topology::{BundledSpec, ComposeSpec, Spec, Topology, Up, journal, node_parts};
 
 mod books;
+pub mod containers;
 mod controller;
 mod signals;
 
@@ -283,7 +284,8 @@ fn interrupted_early(
 fn conclude(plan: &Plan, info: RunInfo, folder: Folder, end: RunEnd) -> Result<Finished, Error> {
     let ended = folder.write_json(folder::END, &end);
     let summary = replay(&folder, plan, Some(end))?;
-    let report = Report::new(plan, info, &summary);
+    let mut report = Report::new(plan, info, &summary);
+    report.containers = containers::peaks(&folder);
     let trouble = ended
         .and_then(|()| folder.write_json(folder::RESULT, &report))
         .err();

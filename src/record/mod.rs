@@ -4,6 +4,7 @@
 //! on disk and reads it back, [`generator`] watches the harness itself.
 
 pub mod collector;
+pub mod containers;
 pub mod folder;
 pub mod generator;
 pub mod interval;

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::containers;
 use super::signals::Signals;
 use crate::client::fleet::{Fleet, Share};
 use crate::client::message::{Order, PROTOCOL};
@@ -117,6 +118,7 @@ pub(super) async fn measure(
             doing: "starting the fleet".into(),
             source,
         })?;
+    let _usage = containers::watch(topology, folder, started)?;
     let (stop, stopped) = watch::channel(false);
     let (records, record_reports) = mpsc::unbounded_channel();
     let victims = Victims {

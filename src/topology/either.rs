@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::bundled::{Bundled, BundledSpec, Teardown, Up};
-use super::compose::usage::Usage;
 use super::compose::{Compose, ComposeSpec};
 use super::error::TopologyError;
 use super::lives::{Incarnation, ProxySample, ReloadSeen};
 use super::process::Exit;
+use crate::record::containers::Usage;
 use crate::scenario::NodeId;
 use crate::wire::{Behaviour, Ledger, NodeStats};
 
@@ -129,6 +129,11 @@ impl Topology {
 
     pub fn proxy_incarnations(&self) -> Vec<Incarnation> {
         either!(self, topology => topology.proxy_incarnations())
+    }
+
+    /// Does it run in containers?
+    pub const fn has_containers(&self) -> bool {
+        matches!(self, Self::Compose(_))
     }
 
     /// What containers use, by service; nothing when there are none.

@@ -35,7 +35,7 @@ mod state;
 pub(super) mod sweep;
 mod tool;
 mod up;
-pub mod usage;
+mod usage;
 
 use engine::Engine;
 use service::Service;

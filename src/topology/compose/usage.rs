@@ -5,23 +5,10 @@ use std::fs;
 
 use bollard::models::ContainerStatsResponse;
 use futures::future::join_all;
-use serde::{Deserialize, Serialize};
 
 use super::Compose;
 use super::service::Service;
-
-/// What one container used up to a moment.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    /// Processor time since its start, in µs.
-    pub cpu_us: u64,
-    /// Memory without what the kernel can drop at will, in bytes.
-    pub memory_bytes: u64,
-    /// Open files of all its processes; `None` where this user may not look.
-    pub open_files: Option<u64>,
-    /// Connections that a full accept queue turned away, since its start; `None` where this user may not look.
-    pub listen_overflows: Option<u64>,
-}
+use crate::record::containers::Usage;
 
 impl Compose {
     /// What every container that runs uses, by service.
