@@ -39,33 +39,33 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
+    /// Where the journal of a run will be. Its warden is told before there is one: no moment is without it.
+    pub(crate) fn path_of(run: &str) -> PathBuf {
+        folder().join(format!("{run}.jsonl"))
+    }
+
     /// Opens the journal of a new run.
-    pub(crate) fn create(run: &str) -> Result<Self, TopologyError> {
-        let folder = folder();
-        let path = folder.join(format!("{run}.jsonl"));
+    pub(crate) fn create(path: &Path) -> Result<Self, TopologyError> {
         let open = || -> io::Result<Self> {
-            fs::create_dir_all(&folder)?;
+            let folder = path.parent().unwrap_or(Path::new("/"));
+            fs::create_dir_all(folder)?;
             let file = OpenOptions::new()
                 .append(true)
                 .create_new(true)
                 .mode(0o600)
-                .open(&path)?;
+                .open(path)?;
             let journal = Self {
-                path: path.clone(),
+                path: path.to_owned(),
                 file,
             };
             let pid = std::process::id();
             let start = start_of(pid).unwrap_or_default();
             journal.write(&Line::Run { pid, start })?;
             // The file's name is on disk only when its folder is.
-            File::open(&folder)?.sync_all()?;
+            File::open(folder)?.sync_all()?;
             Ok(journal)
         };
         open().map_err(|e| TopologyError::io(format!("opening the journal {}", path.display()), e))
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// The project is about to be brought up.

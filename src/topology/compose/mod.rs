@@ -19,10 +19,10 @@ use super::bundled::Teardown;
 use super::counters::Counters;
 use super::error::TopologyError;
 use super::journal::Journal;
-use super::limits;
 use super::lives::Incarnation;
 use super::process::{Exit, Exits};
 use super::warden::Warden;
+use super::{group, limits};
 use crate::wire::Behaviour;
 
 pub(super) mod engine;
@@ -45,6 +45,8 @@ use tool::Tool;
 
 /// More unexpected ends than this are not told apart; the first ends the run.
 const EXITS: usize = 64;
+/// Time for a killed compose tool to be gone.
+const TOOL_GONE: Duration = Duration::from_secs(2);
 /// Seconds that containers have to stop at the end.
 const GRACE_S: u32 = 2;
 
@@ -91,10 +93,10 @@ impl Compose {
         std::fs::create_dir_all(&logs).map_err(|e| TopologyError::io(doing, e))?;
         let engine = Engine::connect().await?;
         let project = format!("{}{:016x}", sweep::PREFIX, rand::random::<u64>());
-        let journal = Journal::create(&project)?;
+        let path = Journal::path_of(&project);
         let (exits, exited) = mpsc::channel(EXITS);
-        let warden = Warden::start(&spec.wssoak_exe, &exits, Some(journal.path())).await;
-        let warden = warden.inspect_err(|_| journal.close())?;
+        let warden = Warden::start(&spec.wssoak_exe, &exits, Some(&path)).await?;
+        let journal = Journal::create(&path)?;
         let tool = Tool::find(&asked.file, &project, warden.group()).await;
         let tool = tool.inspect_err(|_| journal.close())?;
         Ok(Self {
@@ -180,6 +182,10 @@ impl Compose {
         self.close_books(grace_s > 0).await;
         teardown.notes = self.notes.take();
         let is_up = self.endpoint.get().is_some();
+        if !is_up {
+            // A compose tool that was cut short may have left helpers that go on making containers.
+            group::kill_members(self.group, self.group, TOOL_GONE);
+        }
         if self.spec.keep && is_up {
             teardown.notes.push(format!(
                 "the containers were left running; they go with: {}",

@@ -21,6 +21,8 @@ pub(super) struct State {
     pub(super) life: Life,
     /// What its health check says; `None`: it has none.
     pub(super) healthy: Option<bool>,
+    /// Its health check has failed as often as it may.
+    pub(super) gave_up: bool,
     /// Its first process, as the host numbers it.
     pub(super) pid: Option<u32>,
     /// Its own address, in the first network that gives one.
@@ -59,6 +61,7 @@ impl From<ContainerInspectResponse> for State {
                 None | Some(HealthStatusEnum::NONE | HealthStatusEnum::EMPTY) => None,
                 Some(status) => Some(status == HealthStatusEnum::HEALTHY),
             },
+            gave_up: health == Some(HealthStatusEnum::UNHEALTHY),
             pid: state
                 .pid
                 .and_then(|pid| u32::try_from(pid).ok())

@@ -20,6 +20,7 @@ const NET_TRIES: usize = 6;
 /// Time for every service to serve.
 const READY: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
+const HEALTHY: &str = "healthy";
 /// An engine may go on for a moment with what a compose tool that was cut short has asked for.
 const SETTLE: Duration = Duration::from_millis(1_000);
 /// Time for a connection to a container's own address: it is on this machine, or it is nowhere.
@@ -78,7 +79,7 @@ impl Compose {
                 Life::Ended(code) => code == 0,
                 Life::Coming | Life::Paused => false,
             };
-            self.wait(&container.id, &container.service, "healthy", READY, is_up)
+            self.wait(&container.id, &container.service, HEALTHY, READY, is_up)
                 .await
         }))
         .await?;
@@ -155,7 +156,8 @@ impl Compose {
                     log: self.engine.last_words(id).await,
                 });
             }
-            if Instant::now() >= deadline {
+            let gave_up = what == HEALTHY && state.gave_up;
+            if gave_up || Instant::now() >= deadline {
                 return Err(TopologyError::Late {
                     name: name.to_owned(),
                     what,
@@ -203,7 +205,10 @@ impl Compose {
                     && state.published(service.port).is_some()
                     && !connects(status).await;
         }
-        service.is_our_node().await
+        // A proxy is not asked what a node is: it would pass the question on.
+        let is_node = self.nodes.get().into_iter().flatten();
+        let is_node = is_node.map(|node| &node.id).any(|id| *id == service.id);
+        is_node && service.is_our_node().await
             || match state.healthy {
                 Some(healthy) => healthy,
                 None => connects(service.at(service.port)).await,
