@@ -14,7 +14,7 @@ use crate::topology::nginx::sizing::Sizing;
 use crate::topology::node::duties;
 use crate::topology::setup::write_whole;
 
-/// A compose file that mentions it takes nginx's configuration and logs from the result folder.
+/// The result folder. A compose file that mounts `nginx.conf` out of it runs nginx with our configuration.
 const RESULTS: &str = "WSSOAK_RESULTS";
 /// Open files of a process beyond tunnels.
 const FILES: u64 = 2_048;
@@ -68,7 +68,7 @@ impl ComposeSpec {
         Ok(Asked {
             services,
             file,
-            is_rendered: text.contains(RESULTS),
+            is_rendered: mounts_conf(&text),
         })
     }
 
@@ -143,9 +143,29 @@ impl Asked {
     }
 }
 
+fn mounts_conf(compose_file: &str) -> bool {
+    let mut lines = compose_file.lines();
+    lines.any(|line| line.contains(RESULTS) && line.contains("/nginx.conf"))
+}
+
 /// The start of addresses of a private network, at random: two runs side by side want different ones.
 pub(super) fn any_net() -> [u8; 3] {
     let mut rng = rand::rng();
     // The upper half of 10.0.0.0/8 is seldom used by hosts; the engine says when one is.
     [10, rng.random_range(128..=254), rng.random()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_compose_file_at_the_root_takes_our_configuration_and_other_files_need_not() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let ours = std::fs::read_to_string(root.join("docker-compose.yml")).unwrap();
+        assert!(mounts_conf(&ours));
+        assert!(!mounts_conf(
+            "volumes: [\"${WSSOAK_RESULTS}/logs:/logs\"]\n"
+        ));
+    }
 }
