@@ -15,12 +15,15 @@ use crate::relay::{self, RelayOptions};
 use crate::report::{Report, text};
 use crate::run::{self, Request};
 use crate::scenario::{self, Override};
-use crate::topology::{tether, warden};
-use crate::units;
+use crate::topology::{http, journal, tether, warden};
+use crate::{units, wire};
 
 mod args;
 
 use args::{Cli, Command, NodeArgs, RunArgs};
+
+/// Time for a node to say that it is healthy.
+const HEALTHY_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Parses the command line, does what it says, and returns the exit code.
 pub fn main() -> u8 {
@@ -127,8 +130,12 @@ fn dispatch(command: Command) -> Result<u8, Error> {
                 .map(|()| 0)
                 .map_err(system("relay"))
         }
-        Command::Warden { scratch } => warden::run(&scratch).map(|()| 0).map_err(system("warden")),
         Command::Thin { folder, access_log } => thin(&folder, &access_log),
+        Command::Clean => clean(),
+        Command::Healthy { node } => healthy(node),
+        Command::Warden { scratch, journal } => warden::run(&scratch, journal.as_deref())
+            .map(|()| 0)
+            .map_err(system("warden")),
         Command::Tether { parent, command } => match tether::run(parent, &command) {
             Ok(never) => match never {},
             Err(source) => Err(Error::System {
@@ -180,6 +187,7 @@ fn run_scenario(args: RunArgs) -> Result<u8, Error> {
         plan,
         out: args.out,
         nginx: args.nginx,
+        keep: args.keep,
         shards: args.shards.map(usize::from),
         agents: args.agents.map(usize::from),
         quiet: args.quiet,
@@ -231,7 +239,8 @@ fn report(path: &Path, quiet: bool) -> Result<u8, Error> {
     let folder = Folder::open(path);
     let (info, plan) = recorded(&folder)?;
     let end = folder.read_json(folder::END)?;
-    let report = Report::new(&plan, info, &crate::analyze::replay(&folder, &plan, end)?);
+    let mut report = Report::new(&plan, info, &crate::analyze::replay(&folder, &plan, end)?);
+    report.containers = run::containers::peaks(&folder);
     if let Err(error) = folder.write_json(folder::RESULT, &report) {
         tracing::warn!("{error}");
     }
@@ -241,6 +250,35 @@ fn report(path: &Path, quiet: bool) -> Result<u8, Error> {
         format!("{}results  {}", text::summary(&report), path.display())
     })?;
     Ok(verdict_code(report.judgement.verdict))
+}
+
+/// A runtime for a few questions.
+fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    let built = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    built.map_err(|source| Error::System {
+        doing: "starting the runtime".into(),
+        source,
+    })
+}
+
+fn clean() -> Result<u8, Error> {
+    let (runs, failed) = runtime()?.block_on(journal::clean());
+    for error in &failed {
+        complain(&chain(error));
+    }
+    say(&match runs {
+        0 => "nothing was left behind".to_owned(),
+        runs => format!("removed what {runs} runs had left behind"),
+    })?;
+    Ok(if failed.is_empty() { 0 } else { 4 })
+}
+
+fn healthy(node: std::net::SocketAddr) -> Result<u8, Error> {
+    let ask = http::request(node, "GET", wire::HEALTH_PATH, "", HEALTHY_WITHIN);
+    let answer = runtime()?.block_on(ask);
+    Ok(u8::from(!answer.is_ok_and(|answer| answer.status == 200)))
 }
 
 fn run_node(args: NodeArgs) -> Result<u8, Error> {

@@ -20,9 +20,10 @@ use crate::record::folder::{self, Folder, FolderError};
 use crate::report::Report;
 use crate::scenario::Override;
 use crate::topology::nginx::sizing::Sizing;
-use crate::topology::{Bundled, BundledSpec, Relays, Up, node_parts};
+use crate::topology::{BundledSpec, ComposeSpec, Relays, Spec, Topology, Up, journal, node_parts};
 
 mod books;
+pub mod containers;
 mod controller;
 mod signals;
 mod thinner;
@@ -45,6 +46,8 @@ pub struct Request {
     pub out: Option<PathBuf>,
     /// Another nginx.
     pub nginx: Option<PathBuf>,
+    /// Leave the containers running at the end.
+    pub keep: bool,
     /// Threads of the fleet; `None`: processors less one.
     pub shards: Option<usize>,
     /// Processes of the fleet; `None`: as many as the limit of open files asks for, threads of this one if it allows.
@@ -94,18 +97,26 @@ fn preflight_or_refuse(request: &Request) -> Result<Option<usize>, Error> {
     let needed = agents_needed(most, facts.open_files);
     let agents = request.agents.or((needed > 1).then_some(needed));
     let relays = Relays::of(scenario);
+    let is_ours_to_size = scenario.topology.compose.is_none();
     let needs = preflight::Needs {
         relays: u32::from(relays.edge) + u32::from(relays.upstream),
         clients: most,
         agents: u32::try_from(agents.unwrap_or(1)).unwrap_or(u32::MAX),
         node_parts: node_parts(most, scenario.topology.nodes, facts.open_files),
-        nodes: scenario.topology.nodes,
-        nginx: Some(Sizing::new(
-            &scenario.topology.nginx,
-            most,
-            facts.open_files,
-            processors(),
-        )),
+        // Containers have limits of their own, which their compose file sets.
+        nodes: if is_ours_to_size {
+            scenario.topology.nodes
+        } else {
+            0
+        },
+        nginx: is_ours_to_size.then(|| {
+            Sizing::new(
+                &scenario.topology.nginx,
+                most,
+                facts.open_files,
+                processors(),
+            )
+        }),
     };
     let (fatal, warnings): (Vec<_>, Vec<_>) = preflight::check(&needs, &facts)
         .into_iter()
@@ -130,6 +141,7 @@ async fn drive(request: Request, agents: Option<usize>) -> Result<Finished, Erro
     })?;
     let scenario = &request.plan.scenario;
     let stamp = jiff::Zoned::now();
+    refuse_flags(&request)?;
     refuse_path(request.out.as_deref())?;
     let folder = Folder::create(
         request.out.as_deref(),
@@ -138,21 +150,13 @@ async fn drive(request: Request, agents: Option<usize>) -> Result<Finished, Erro
     )?;
     folder.write(folder::SCENARIO, request.text.as_bytes())?;
     let progress = Progress::new(request.quiet, scenario.duration);
+    clean_up_after_others(&progress).await;
     progress.stage("bringing up nginx and nodes …");
     let exe = std::env::current_exe().map_err(|source| Error::System {
         doing: "finding this program".into(),
         source,
     })?;
-    let spec = BundledSpec {
-        topology: scenario.topology.clone(),
-        traffic: scenario.traffic.clone(),
-        heartbeat: scenario.heartbeat.clone(),
-        most_clients: scenario.most_tunnels(),
-        results: folder.path().to_owned(),
-        nginx_override: request.nginx.clone(),
-        wssoak_exe: exe.clone(),
-        relays: Relays::of(scenario),
-    };
+    let spec = spec(&request, &folder, &exe);
     let crew = match agents {
         Some(count) => Crew::Agents {
             count,
@@ -164,18 +168,14 @@ async fn drive(request: Request, agents: Option<usize>) -> Result<Finished, Erro
     };
     let shards = crew.members();
     let mut info = run_info(&request, shards, &stamp);
-    let topology = match Bundled::up_unless(spec, signals.next()).await? {
+    let topology = match Topology::up_unless(spec, signals.next()).await? {
         Up::Ready(topology) => *topology,
         Up::Interrupted(name) => {
             progress.finish();
             return interrupted_early(name, &request.plan, info, folder, shards);
         }
     };
-    info.nginx = format!(
-        "nginx {} ({})",
-        topology.nginx().version,
-        topology.nginx().origin
-    );
+    info.nginx = topology.describe();
     folder.write_json(folder::RUN, &info)?;
     let plan = Rc::new(request.plan);
     let topology = Rc::new(topology);
@@ -193,6 +193,66 @@ async fn drive(request: Request, agents: Option<usize>) -> Result<Finished, Erro
     let ended = books::close(&plan, &topology, measured, &folder).await;
     progress.finish();
     conclude(&plan, info, folder, ended?)
+}
+
+/// What to bring up.
+fn spec(request: &Request, folder: &Folder, exe: &Path) -> Spec {
+    let scenario = &request.plan.scenario;
+    let (topology, traffic) = (scenario.topology.clone(), scenario.traffic.clone());
+    let (heartbeat, most_clients) = (scenario.heartbeat.clone(), scenario.most_tunnels());
+    let (results, wssoak_exe) = (folder.path().to_owned(), exe.to_owned());
+    match topology.compose.clone() {
+        None => Spec::Bundled(BundledSpec {
+            topology,
+            traffic,
+            heartbeat,
+            most_clients,
+            results,
+            nginx_override: request.nginx.clone(),
+            wssoak_exe,
+            relays: Relays::of(scenario),
+        }),
+        Some(services) => Spec::Compose(ComposeSpec {
+            topology,
+            services,
+            traffic,
+            heartbeat,
+            most_clients,
+            results,
+            keep: request.keep,
+            wssoak_exe,
+        }),
+    }
+}
+
+/// Flags of one topology are refused on the other, not left without effect.
+fn refuse_flags(request: &Request) -> Result<(), Error> {
+    let is_compose = request.plan.scenario.topology.compose.is_some();
+    let refuse = |text: &str| Err(Error::Usage(text.into()));
+    match (is_compose, &request.nginx, request.keep) {
+        (true, Some(_), _) => refuse(
+            "--nginx names a program, and a compose topology runs an image: set WSSOAK_NGINX_IMAGE, or change the compose file",
+        ),
+        (false, _, true) => refuse(
+            "--keep leaves containers running, and this run has none; add --topology compose",
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Undoes what runs of this user have left whose harness was killed together with its warden.
+async fn clean_up_after_others(progress: &Progress) {
+    let (runs, failed) = journal::clean().await;
+    if runs > 0 {
+        progress.say(&format!("removed what {runs} earlier runs had left behind"));
+    }
+    for error in failed {
+        // Their leftovers are no reason not to run.
+        tracing::warn!(
+            "cleaning up after an earlier run: {}",
+            crate::error::chain(&error)
+        );
+    }
 }
 
 /// nginx knows no way to write some characters in a path of its configuration.
@@ -238,7 +298,8 @@ fn interrupted_early(
 fn conclude(plan: &Plan, info: RunInfo, folder: Folder, end: RunEnd) -> Result<Finished, Error> {
     let ended = folder.write_json(folder::END, &end);
     let summary = replay(&folder, plan, Some(end))?;
-    let report = Report::new(plan, info, &summary);
+    let mut report = Report::new(plan, info, &summary);
+    report.containers = containers::peaks(&folder);
     let trouble = ended
         .and_then(|()| folder.write_json(folder::RESULT, &report))
         .err();

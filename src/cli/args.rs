@@ -72,11 +72,20 @@ pub(super) enum Command {
     /// Stands in the way of TCP, ordered about over stdin; started by `run`.
     #[command(hide = true)]
     Relay(RelayArgs),
+    /// Remove what runs left behind whose harness was killed, by their journals.
+    #[command(after_help = "Example: wssoak clean")]
+    Clean,
+    /// Is a node healthy? For health checks of containers.
+    #[command(hide = true)]
+    Healthy { node: SocketAddr },
     /// Cleans up after a run, however it ends; started by `run`.
     #[command(hide = true)]
     Warden {
         #[arg(long)]
         scratch: PathBuf,
+        /// The journal of what else is to be undone.
+        #[arg(long)]
+        journal: Option<PathBuf>,
     },
     /// Thins the part of a run's record that was put aside; started by `run`.
     #[command(hide = true)]
@@ -123,6 +132,9 @@ pub(super) struct RunArgs {
     /// Threads of the fleet [default: processors less one].
     #[arg(long, env = "WSSOAK_SHARDS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) shards: Option<u16>,
+    /// Leave the containers of a compose topology running.
+    #[arg(long)]
+    pub(super) keep: bool,
     /// Processes of the fleet [default: as many as the limit of open files asks for].
     #[arg(long, env = "WSSOAK_AGENTS", value_parser = clap::value_parser!(u16).range(1..=256), conflicts_with = "shards")]
     pub(super) agents: Option<u16>,
@@ -144,6 +156,9 @@ pub(super) struct OverrideArgs {
     /// Length of the run (`duration`), such as 90s.
     #[arg(long, value_name = "TIME")]
     pub(super) duration: Option<String>,
+    /// Where nginx and nodes run (`topology.kind`): bundled or compose.
+    #[arg(long, value_name = "KIND")]
+    pub(super) topology: Option<String>,
     /// Any other key of the scenario; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(super) set: Vec<String>,
@@ -193,6 +208,12 @@ impl OverrideArgs {
             ),
             ("seed", "--seed", "WSSOAK_SEED", &self.seed),
             ("duration", "--duration", "WSSOAK_DURATION", &self.duration),
+            (
+                "topology.kind",
+                "--topology",
+                "WSSOAK_TOPOLOGY",
+                &self.topology,
+            ),
         ];
         for (key, flag, variable, given) in named {
             let (value, origin) = match (

@@ -7,7 +7,6 @@ use super::transport::Target;
 use crate::plan::Plan;
 use crate::preflight::source_addresses;
 use crate::units::micros;
-use crate::wire::WS_PATH;
 
 /// What the fleet needs of a plan whose clients connect to `target`.
 pub fn settings(plan: &Plan, target: SocketAddr) -> Settings {
@@ -17,9 +16,13 @@ pub fn settings(plan: &Plan, target: SocketAddr) -> Settings {
         target: Target {
             addr: target,
             host: target.to_string(),
-            path: WS_PATH.into(),
+            path: scenario.topology.path().into(),
         },
-        sources: source_addresses(scenario.most_clients()),
+        // From 127.0.0.0/8 a container cannot be reached.
+        sources: match target.ip().is_loopback() {
+            true => source_addresses(scenario.most_clients()),
+            false => Vec::new(),
+        },
         handshake_timeout: scenario.clients.handshake_timeout,
         reconnect: scenario.reconnect,
         message_interval_us: scenario

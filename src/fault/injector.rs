@@ -16,14 +16,14 @@ use super::{FaultRecord, client, link, node, proxy};
 use crate::client::fleet;
 use crate::plan::{OccurrenceId, Plan, PlannedFault};
 use crate::scenario::{FaultKind, NodeId};
-use crate::topology::{Bundled, TopologyError};
+use crate::topology::{Topology, TopologyError};
 use crate::units::micros;
 
 /// Everything a fault can be done to.
 #[derive(Debug, Clone)]
 pub struct Victims {
     /// nginx and the nodes.
-    pub topology: Rc<Bundled>,
+    pub topology: Rc<Topology>,
     /// The clients.
     pub fleet: fleet::Handle,
 }

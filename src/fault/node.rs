@@ -6,14 +6,14 @@ use futures::future::join_all;
 
 use super::injector::they_are;
 use crate::scenario::{Goodbye, NodeFault, NodeId};
-use crate::topology::{Bundled, TopologyError};
+use crate::topology::{Topology, TopologyError};
 use crate::units::show_duration;
 use crate::wire::{Behaviour, Refuse};
 
 pub(super) async fn begin(
     fault: &NodeFault,
     nodes: &[NodeId],
-    topology: &Bundled,
+    topology: &Topology,
 ) -> Result<String, TopologyError> {
     let they = they_are(nodes);
     Ok(match fault {
@@ -45,7 +45,7 @@ pub(super) async fn begin(
 pub(super) async fn heal(
     fault: &NodeFault,
     nodes: &[NodeId],
-    topology: &Bundled,
+    topology: &Topology,
 ) -> Result<String, TopologyError> {
     let they = they_are(nodes);
     Ok(match fault {
@@ -72,7 +72,7 @@ pub(super) async fn heal(
 async fn stop(
     goodbye: &Goodbye,
     nodes: &[NodeId],
-    topology: &Bundled,
+    topology: &Topology,
 ) -> Result<String, TopologyError> {
     let Goodbye { code, grace } = *goodbye;
     let forced = each(nodes, |node| topology.stop_node(node, grace, code)).await?;

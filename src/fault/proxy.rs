@@ -2,9 +2,12 @@
 
 use super::injector::shown;
 use crate::scenario::{Nginx, ProxyFault};
-use crate::topology::{Bundled, ReloadSeen, TopologyError, WorkerSeen};
+use crate::topology::{ReloadSeen, Topology, TopologyError, WorkerSeen};
 
-pub(super) async fn begin(fault: &ProxyFault, topology: &Bundled) -> Result<String, TopologyError> {
+pub(super) async fn begin(
+    fault: &ProxyFault,
+    topology: &Topology,
+) -> Result<String, TopologyError> {
     Ok(match fault {
         ProxyFault::Restart => {
             topology.stop_proxy().await?;
@@ -17,7 +20,7 @@ pub(super) async fn begin(fault: &ProxyFault, topology: &Bundled) -> Result<Stri
         }
         ProxyFault::Kill => format!(
             "{} processes of nginx are gone",
-            topology.kill_proxy().await
+            topology.kill_proxy().await?
         ),
         ProxyFault::KillWorker => {
             let seen = topology.kill_worker().await?;
@@ -42,14 +45,14 @@ pub(super) async fn begin(fault: &ProxyFault, topology: &Bundled) -> Result<Stri
     })
 }
 
-pub(super) async fn heal(fault: &ProxyFault, topology: &Bundled) -> Result<String, TopologyError> {
+pub(super) async fn heal(fault: &ProxyFault, topology: &Topology) -> Result<String, TopologyError> {
     Ok(match fault {
         ProxyFault::Restart | ProxyFault::Kill => {
             topology.start_proxy().await?;
             "nginx answers again".into()
         }
         ProxyFault::Quit => {
-            let killed = topology.kill_proxy().await;
+            let killed = topology.kill_proxy().await?;
             topology.start_proxy().await?;
             format!("{killed} processes that lingered were killed, nginx answers again")
         }

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod collector;
+pub mod containers;
 pub mod folder;
 pub mod generator;
 pub mod history;

@@ -10,6 +10,7 @@ use crate::cause::{ConnectFailure, SessionEnd};
 use crate::fault::FaultRecord;
 use crate::plan::Plan;
 use crate::record::collector::{RunInfo, SCHEMA};
+use crate::record::containers::Peak;
 use crate::record::generator::Health;
 use crate::scenario::Measure;
 use crate::scenario::measure::{Latency, Quantile};
@@ -48,6 +49,9 @@ pub struct Report {
     pub examples: Vec<(String, String)>,
     /// The books.
     pub books: Vec<Entry>,
+    /// The most that each service used; empty when nothing ran in containers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub containers: BTreeMap<String, Peak>,
     /// The generator's health.
     pub generator: Option<Health>,
     /// What had to be forced at the end.
@@ -155,6 +159,7 @@ impl Report {
                     .collect()
             }),
             books: summary.books.clone(),
+            containers: BTreeMap::new(),
             generator: summary.health().cloned(),
             notes: end.map_or_else(Vec::new, |end| end.notes.clone()),
         }

@@ -73,6 +73,7 @@ fn write_summary(out: &mut String, report: &Report) -> std::fmt::Result {
         write_storm(out, storm, report.proxy_read_timeout_s)?;
     }
     write_causes(out, report)?;
+    write_containers(out, report)?;
     write_books(out, report)
 }
 
@@ -313,6 +314,26 @@ fn write_causes(out: &mut String, report: &Report) -> std::fmt::Result {
     }
     for (name, text) in &report.examples {
         writeln!(out, "  for example     {name:<16} {text}")?;
+    }
+    Ok(())
+}
+
+fn write_containers(out: &mut String, report: &Report) -> std::fmt::Result {
+    if report.containers.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    writeln!(out, "containers  the most at any second")?;
+    for (name, peak) in &report.containers {
+        let count = |count: Option<u64>| count.map_or_else(|| "–".into(), show_count);
+        writeln!(
+            out,
+            "  {name:<13} cpu {} of one processor, memory {:.0} MiB, {} files; {} connections turned away by a full accept queue",
+            show_share(peak.cpu),
+            peak.memory_bytes as f64 / 1_048_576.0,
+            count(peak.open_files),
+            count(peak.listen_overflows),
+        )?;
     }
     Ok(())
 }

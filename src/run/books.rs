@@ -14,7 +14,7 @@ use crate::record::access;
 use crate::record::collector::{NodeBooks, Outcome, ProxyBooks, RunEnd};
 use crate::record::folder::Folder;
 use crate::scenario::{FaultKind, NodeId, ProxyFault};
-use crate::topology::{Bundled, Incarnation};
+use crate::topology::{Incarnation, Topology};
 
 /// How long nginx may take to see the last tunnel end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -26,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Closes the books and takes the topology down, whether or not anything was measured.
 pub(super) async fn close(
     plan: &Plan,
-    topology: &Bundled,
+    topology: &Topology,
     measured: Result<Measured, Error>,
     folder: &Folder,
 ) -> Result<RunEnd, Error> {
@@ -40,9 +40,9 @@ pub(super) async fn close(
     } else {
         None
     };
-    let relays = match hurry {
-        true => Vec::new(),
-        false => topology.links().stats().await,
+    let relays = match topology.links() {
+        Some(links) if !hurry => links.stats().await,
+        _ => Vec::new(),
     };
     let teardown = if hurry {
         topology.abort().await
@@ -58,23 +58,23 @@ pub(super) async fn close(
     }
     let costs = relays.iter().map(|(name, stats)| stats.cost(name));
     end.notes.extend(costs);
+    end.notes.extend(teardown.notes);
     if !teardown.forced.is_empty() {
         end.notes.push(format!(
             "did not stop when asked and were killed: {}",
             teardown.forced.join(", ")
         ));
     }
-    end.nodes = (0..plan.scenario.topology.nodes)
-        .map(NodeId)
-        .map(|id| {
-            let ledgers = topology.node_ledgers(id);
-            NodeBooks {
-                node: id.to_string(),
-                accepted: ledgers.iter().map(|ledger| ledger.accepted).sum(),
-                incarnations: ledgers.len() as u64,
-            }
+    // The books of all, or none: a sum without one of them is a sum of nothing.
+    let books = (0..plan.scenario.topology.nodes).map(NodeId).map(|id| {
+        let ledgers = topology.node_ledgers(id)?;
+        Some(NodeBooks {
+            node: id.to_string(),
+            accepted: ledgers.iter().map(|ledger| ledger.accepted).sum(),
+            incarnations: ledgers.len() as u64,
         })
-        .collect();
+    });
+    end.nodes = books.collect::<Option<_>>().unwrap_or_default();
     // One that cannot be read spoils the report, which reads it too.
     let thinned = replay::checkpoint(folder).ok().flatten();
     let counted = thinned.map_or_else(Default::default, |thinned| thinned.access);
@@ -107,7 +107,7 @@ fn lost_workers(plan: &Plan) -> bool {
 
 /// Waits until nginx counts no connection but the one that asks, or no fewer any more when some of them `may_be_ghosts`;
 /// `false` when it does not come to that.
-async fn wait_for_drain(topology: &Bundled, may_be_ghosts: bool) -> bool {
+async fn wait_for_drain(topology: &Topology, may_be_ghosts: bool) -> bool {
     let deadline = Instant::now() + DRAIN;
     let mut least = (u64::MAX, Instant::now());
     while Instant::now() < deadline {

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::containers;
 use super::signals::Signals;
 use super::thinner::Thinner;
 use crate::client::fleet::{Fleet, Share};
@@ -21,7 +22,7 @@ use crate::plan::Plan;
 use crate::progress::{Glance, Progress};
 use crate::record::collector::{Collector, Outcome, Second};
 use crate::record::folder::{self, Folder, FolderError, Lines};
-use crate::topology::Bundled;
+use crate::topology::Topology;
 use crate::units::micros;
 
 /// What the fleet is made of.
@@ -57,7 +58,7 @@ impl Crew {
         }
     }
 
-    fn start(self, plan: &Plan, topology: &Bundled, started: Instant) -> std::io::Result<Fleet> {
+    fn start(self, plan: &Plan, topology: &Topology, started: Instant) -> std::io::Result<Fleet> {
         let target = topology.endpoint();
         match self {
             Self::Shards(count) => {
@@ -106,7 +107,7 @@ pub(super) struct Measured {
 pub(super) async fn measure(
     plan: &Rc<Plan>,
     folder: &Folder,
-    topology: &Rc<Bundled>,
+    topology: &Rc<Topology>,
     progress: &Progress,
     signals: &mut Signals,
     crew: Crew,
@@ -121,6 +122,7 @@ pub(super) async fn measure(
             doing: "starting the fleet".into(),
             source,
         })?;
+    let _usage = containers::watch(topology, folder, started)?;
     let (stop, stopped) = watch::channel(false);
     let (records, record_reports) = mpsc::unbounded_channel();
     let victims = Victims {
@@ -153,7 +155,7 @@ pub(super) async fn measure(
 }
 
 struct Controller<'a> {
-    topology: &'a Bundled,
+    topology: &'a Topology,
     thinner: Thinner,
     plan: &'a Plan,
     progress: &'a Progress,

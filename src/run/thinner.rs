@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 use crate::fault::FaultRecord;
 use crate::record::collector::Collector;
 use crate::record::folder::{Folder, FolderError};
-use crate::topology::Bundled;
+use crate::topology::Topology;
 
 /// How long thinning may take once the run has ended; what is not thinned then stays as it is.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -52,7 +52,7 @@ impl Thinner {
     pub(super) fn look(
         &mut self,
         collector: &mut Collector,
-        topology: &Bundled,
+        topology: &Topology,
     ) -> Result<(), FolderError> {
         self.reap();
         if self.running.is_some()

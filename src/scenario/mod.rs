@@ -81,6 +81,46 @@ pub struct Topology {
     pub session_ttl: Duration,
     /// The proxy in front of them.
     pub nginx: Nginx,
+    /// The containers to bring up; `None`: nginx and nodes as processes of this machine, the bundled topology.
+    pub compose: Option<Compose>,
+}
+
+impl Topology {
+    /// Path of the WebSocket.
+    pub fn path(&self) -> &str {
+        match &self.compose {
+            Some(compose) => &compose.path,
+            None => crate::wire::WS_PATH,
+        }
+    }
+}
+
+/// Where nginx and the nodes run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// As processes on loopback.
+    Bundled,
+    /// In containers that docker-compose brings up.
+    Compose,
+}
+
+/// Which services of a compose file are what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compose {
+    /// The file; `None`: `docker-compose.yml` in the current folder.
+    pub file: Option<PathBuf>,
+    /// Proxies, outermost first: clients connect to the first, faults hit the last. At least one.
+    pub proxies: Vec<String>,
+    /// Nodes: the first is `n1` in faults and reports. As many as [`Topology::nodes`].
+    pub nodes: Vec<String>,
+    /// Where the first proxy takes WebSockets.
+    pub port: u16,
+    /// Where a node listens.
+    pub node_port: u16,
+    /// Where the last proxy has nginx's `stub_status`, at the path `/`.
+    pub status_port: Option<u16>,
+    /// Path of the WebSocket.
+    pub path: String,
 }
 
 /// nginx's settings. Names and defaults are those of the rendered configuration, not nginx's own.

@@ -53,9 +53,9 @@ pub struct BundledSpec {
 
 /// How bringing up went.
 #[derive(Debug)]
-pub enum Up<T> {
+pub enum Up<W, T> {
     /// It is up.
-    Ready(Box<Bundled>),
+    Ready(Box<W>),
     /// This came before it was up, and everything is down again.
     Interrupted(T),
 }
@@ -67,6 +67,8 @@ pub struct Teardown {
     pub forced: Vec<String>,
     /// Processes that the final sweep still found.
     pub swept: usize,
+    /// What the report has to say about the topology.
+    pub notes: Vec<String>,
 }
 
 /// Warden, nodes and nginx of one run. All methods take `&self` and may run concurrently on one thread.
@@ -109,7 +111,7 @@ impl Bundled {
     pub async fn up_unless<T>(
         spec: BundledSpec,
         interruption: impl Future<Output = T>,
-    ) -> Result<Up<T>, TopologyError> {
+    ) -> Result<Up<Self, T>, TopologyError> {
         let bundled = Self::prepare(spec).await?;
         // Dropping the half-built topology would have the warden sweep too, but nobody would wait for it.
         tokio::select! {
@@ -158,7 +160,7 @@ impl Bundled {
         )?;
 
         let (exits, exited) = mpsc::channel(EXITS);
-        let warden = Warden::start(&spec.wssoak_exe, &exits).await?;
+        let warden = Warden::start(&spec.wssoak_exe, &exits, None).await?;
         let node_spec = NodeSpec {
             exe: spec.wssoak_exe.clone(),
             group: warden.group(),
@@ -269,7 +271,7 @@ impl Bundled {
     }
 
     /// The relays.
-    pub fn links(&self) -> &Links {
+    pub const fn links(&self) -> &Links {
         &self.links
     }
 
@@ -358,8 +360,8 @@ impl Bundled {
             }
         }
         Teardown {
-            forced: Vec::new(),
             swept: warden.finish().await,
+            ..Teardown::default()
         }
     }
 }

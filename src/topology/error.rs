@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::compose::error::ComposeError;
 use super::http::HttpError;
 use super::nginx::template::TemplateError;
 use crate::units::show_duration;
@@ -92,6 +93,9 @@ pub enum TopologyError {
         /// Its present state.
         state: &'static str,
     },
+    /// Docker, the compose tool or the compose file.
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
     /// A node refused or missed an instruction.
     #[error("{node} did not take the new behaviour")]
     Behaviour {

@@ -22,7 +22,7 @@ use super::nginx::conf::WORKER_HEADER;
 use super::nginx::status::StubStatus;
 use super::process::{Exits, Process, log_to, tail};
 
-mod workers;
+pub(super) mod workers;
 
 const NAME: &str = "nginx";
 /// Time for a started nginx to answer. It tries for 2.5 s itself to bind a port in use.

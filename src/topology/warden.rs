@@ -2,8 +2,8 @@
 //!
 //! It leads the process group that nodes and nginx are started into, so "process group" means "this run", and a
 //! Ctrl-C at the terminal reaches the harness only. Its stdin is a pipe that the harness never writes to: end of file
-//! means that the harness has exited, by SIGKILL even. Then the warden kills the rest of its group, removes the scratch
-//! folder and exits. A normal end takes the same way: the harness closes the pipe and waits.
+//! means that the harness has exited, by SIGKILL even. Then the warden kills the rest of its group, replays the journal
+//! if the harness has left one, removes the scratch folder and exits. A normal end takes the same way: the harness closes the pipe and waits.
 //!
 //! While the warden lives, its group id cannot be given to others, so it can only hit this run's processes.
 
@@ -19,8 +19,8 @@ use tokio::process::{ChildStdout, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::error::TopologyError;
-use super::group;
 use super::process::{Exits, Process};
+use super::{group, journal};
 
 /// Every scratch folder's name starts so; the warden removes no other.
 const SCRATCH_PREFIX: &str = "wssoak-";
@@ -28,11 +28,12 @@ const SCRATCH_PREFIX: &str = "wssoak-";
 const SWEEP: Duration = Duration::from_secs(10);
 const READY: &str = "ready";
 
-/// The body of `wssoak warden --scratch DIR`: creates DIR, waits for the end of stdin, sweeps, removes DIR.
+/// The body of `wssoak warden --scratch DIR`: creates DIR, waits for the end of stdin, sweeps, undoes what `journal`
+/// says, removes DIR.
 ///
 /// # Errors
 /// DIR is not a `wssoak-…` path or exists already, it cannot be removed, or a process survived the sweep.
-pub fn run(scratch: &Path) -> io::Result<()> {
+pub fn run(scratch: &Path, journal: Option<&Path>) -> io::Result<()> {
     let named_ours = scratch
         .file_name()
         .is_some_and(|name| name.to_string_lossy().starts_with(SCRATCH_PREFIX));
@@ -42,7 +43,7 @@ pub fn run(scratch: &Path) -> io::Result<()> {
     }
     // The job outlives polite signals. Catching them is enough, nobody looks at them; the runtime only has to exist.
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
+        .enable_all()
         .build()?;
     let caught = runtime.block_on(async {
         [
@@ -63,11 +64,15 @@ pub fn run(scratch: &Path) -> io::Result<()> {
     wait_for_end(&mut io::stdin());
 
     let (killed, left) = group::kill_members(std::process::id(), std::process::id(), SWEEP);
+    let undone = journal.map(|path| runtime.block_on(journal::replay(path)));
     let removed = remove(scratch);
     // Nobody may be left to read it.
     let _ = writeln!(io::stdout(), "{killed}");
     drop(caught);
     removed?;
+    if let Some(Err(error)) = undone {
+        return Err(io::Error::other(crate::error::chain(&error)));
+    }
     if left > 0 {
         return Err(io::Error::other(format!(
             "warden: {left} processes survived SIGKILL"
@@ -106,7 +111,11 @@ pub(crate) struct Warden {
 
 impl Warden {
     /// Starts the warden; its process id is the run's process group.
-    pub(crate) async fn start(exe: &Path, exits: &Exits) -> Result<Self, TopologyError> {
+    pub(crate) async fn start(
+        exe: &Path,
+        exits: &Exits,
+        journal: Option<&Path>,
+    ) -> Result<Self, TopologyError> {
         let name = format!("{SCRATCH_PREFIX}{:016x}", rand::random::<u64>());
         let scratch = std::env::temp_dir().join(name);
         let mut command = Command::new(exe);
@@ -118,6 +127,9 @@ impl Warden {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .process_group(0);
+        if let Some(journal) = journal {
+            command.arg("--journal").arg(journal);
+        }
         let (process, mut child) = Process::spawn("warden", command, None, exits)?;
         let mut words = child.stdout.take().map(BufReader::new);
         let mut line = String::new();
@@ -178,7 +190,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let precious = folder.path().join("precious");
         std::fs::create_dir(&precious).unwrap();
-        assert!(run(&precious).is_err());
+        assert!(run(&precious, None).is_err());
         assert!(precious.is_dir());
     }
 }

@@ -31,6 +31,7 @@ pub(crate) fn spec(folder: &Path) -> BundledSpec {
     let second = Duration::from_secs(1);
     BundledSpec {
         topology: Topology {
+            compose: None,
             nodes: 2,
             session_ttl: 60 * second,
             nginx: Nginx {

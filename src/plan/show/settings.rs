@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::scenario::{Balance, HttpVersion, Jitter, Nginx, Policy, Scenario};
+use crate::scenario::{Balance, Compose, HttpVersion, Jitter, Nginx, Policy, Scenario};
 use crate::units::{exact_duration, show_count};
 
 /// A dotted key and its value.
@@ -21,7 +21,12 @@ pub(super) fn settings(scenario: &Scenario) -> Vec<Setting> {
     let mut list = List(Vec::new());
     list.add("seed", scenario.seed.to_string());
     list.add("duration", exact_duration(scenario.duration));
-    list.add("topology.nodes", topology.nodes.to_string());
+    if let Some(compose) = &topology.compose {
+        self::compose(&mut list, compose);
+    } else {
+        list.add("topology.kind", "bundled");
+        list.add("topology.nodes", topology.nodes.to_string());
+    }
     list.add("topology.session_ttl", exact_duration(topology.session_ttl));
     nginx(&mut list, &topology.nginx);
     list.add("clients.count", show_count(clients.count.into()));
@@ -87,6 +92,24 @@ impl List {
             shown: shown.into(),
         });
     }
+}
+
+fn compose(list: &mut List, compose: &Compose) {
+    list.add("topology.kind", "compose");
+    let mut add = |key: &str, shown: String| list.add(&format!("topology.compose.{key}"), shown);
+    let file = compose.file.as_deref();
+    let file = file.unwrap_or(Path::new("docker-compose.yml"));
+    add("file", file.display().to_string());
+    add("proxies", compose.proxies.join(", "));
+    add("nodes", compose.nodes.join(", "));
+    add("port", compose.port.to_string());
+    add("node_port", compose.node_port.to_string());
+    let status = compose.status_port;
+    add(
+        "status_port",
+        status.map_or("as rendered".into(), |port| port.to_string()),
+    );
+    add("path", compose.path.clone());
 }
 
 fn nginx(list: &mut List, nginx: &Nginx) {

@@ -7,6 +7,7 @@ use super::problem::Problem;
 use super::reader::{Field, Log};
 
 pub(super) mod clients;
+mod compose;
 pub(super) mod faults;
 pub(super) mod phases;
 pub(super) mod reconnect;

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::compose;
 use crate::scenario::kind::{self, Complaint};
 use crate::scenario::problem::Place;
 use crate::scenario::reader::{Field, Reader};
 use crate::scenario::tree::Item;
-use crate::scenario::{Balance, HttpVersion, Nginx, Topology};
+use crate::scenario::{Balance, HttpVersion, Kind, Nginx, Topology};
 use crate::units;
 
 /// What was read.
@@ -20,20 +21,28 @@ pub(in crate::scenario) struct Read {
 /// Relative paths in the file start at `folder`.
 pub(in crate::scenario) fn read(top: &mut Reader<'_>, folder: Option<&Path>) -> Read {
     let mut table = top.table("topology");
+    let kind = table
+        .get(
+            "kind",
+            kind::one_of(&[("bundled", Kind::Bundled), ("compose", Kind::Compose)]),
+        )
+        .or(Kind::Bundled);
     let nodes = table
-        .get("nodes", |item| kind::count_in(1, 64)(item))
+        .get("nodes", |item| kind::count_in(1, compose::MOST_NODES)(item))
         .map(|nodes| nodes.and_then(|nodes| u16::try_from(nodes).ok()));
-    let nodes = nodes.or(2);
+    let mut nodes = nodes.or(2);
     let session_ttl = table
         .get("session_ttl", kind::offset)
         .or(Duration::from_secs(60))
         .value;
     let nginx = nginx(&mut table.table("nginx"), folder);
+    let compose = compose::read(&mut table.table("compose"), &kind, &mut nodes, folder);
     Read {
         value: Topology {
             nodes: nodes.value,
             session_ttl,
             nginx,
+            compose,
         },
         nodes,
     }
@@ -138,7 +147,7 @@ fn whole(duration: Duration, unit_ns: u128, must: &str) -> Result<Duration, Comp
 }
 
 /// A path in the file is relative to the file, one in a flag to where the user is.
-fn path(item: &Item, folder: Option<&Path>) -> Result<PathBuf, Complaint> {
+pub(super) fn path(item: &Item, folder: Option<&Path>) -> Result<PathBuf, Complaint> {
     let text = kind::line(item)?;
     if text.is_empty() {
         return Err(Complaint::new("must be a path", "this is empty")

@@ -1,7 +1,8 @@
 //! Single workers of nginx: killed, stopped, let go on.
 //!
 //! The kernel gives connections to whichever worker wakes first, so one may hold nearly all and another none. What is
-//! done is done to the one that holds the most, be it one that drains since a reload.
+//! done is done to the one that holds the most, be it one that drains since a reload. A worker is found by its master's
+//! process id, so it does not matter whether nginx runs beside us or in a container.
 
 use rustix::process::Signal;
 
@@ -11,63 +12,76 @@ use crate::topology::group::{self, ProcStat};
 use crate::topology::lives::WorkerSeen;
 
 impl Proxy {
-    /// SIGKILL; returns when it is gone and as many workers as before take new connections.
     pub(in crate::topology) async fn kill_worker(&self) -> Result<WorkerSeen, TopologyError> {
         let process = self.master().ok_or_else(not_running)?;
         // With the turn in hand no poll of ours dies with it.
         let _turn = self.polling.lock().await;
-        let seen = self.busiest()?;
-        let before = serving(process.pid);
-        group::signal(seen.pid, Signal::KILL);
-        let is_replaced = || ProcStat::of(seen.pid).is_none() && serving(process.pid) == before;
-        match group::seen(is_replaced).await {
+        let seen = busiest(process.pid).ok_or_else(without_worker)?;
+        match kill(process.pid, &seen).await {
             true => Ok(seen),
             false => Err(late("rid of its worker", group::SEEN, &process)),
         }
     }
 
-    /// SIGSTOP; returns when the kernel shows it stopped.
     pub(in crate::topology) async fn pause_worker(&self) -> Result<WorkerSeen, TopologyError> {
         let process = self.master().ok_or_else(not_running)?;
-        let seen = self.busiest()?;
-        group::signal(seen.pid, Signal::STOP);
-        match group::seen(|| group::is_stopped(seen.pid)).await {
+        let seen = busiest(process.pid).ok_or_else(without_worker)?;
+        match pause(&seen).await {
             true => Ok(seen),
             false => Err(late("paused", group::SEEN, &process)),
         }
     }
 
-    /// SIGCONT to all that are stopped; returns when none is, with how many there were.
     pub(in crate::topology) async fn resume_workers(&self) -> Result<usize, TopologyError> {
         let process = self.master().ok_or_else(not_running)?;
-        let mut stopped = group::children(process.pid);
-        stopped.retain(|pid| group::is_stopped(*pid));
-        for pid in &stopped {
-            group::signal(*pid, Signal::CONT);
-        }
-        let go_on = || !stopped.iter().any(|pid| group::is_stopped(*pid));
-        match group::seen(go_on).await {
-            true => Ok(stopped.len()),
-            false => Err(late("resumed", group::SEEN, &process)),
-        }
+        resume(process.pid)
+            .await
+            .ok_or_else(|| late("resumed", group::SEEN, &process))
     }
+}
 
-    fn busiest(&self) -> Result<WorkerSeen, TopologyError> {
-        let process = self.master().ok_or_else(not_running)?;
-        let workers = workers(process.pid);
-        let files =
-            |pid: u32| std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
-        let counted = workers.iter().map(|pid| (files(*pid), *pid));
-        let (files, pid) = counted.max().ok_or_else(|| TopologyError::State {
-            name: NAME.into(),
-            state: "without a worker",
-        })?;
-        Ok(WorkerSeen {
-            pid,
-            files,
-            others: workers.len() - 1,
-        })
+pub(in crate::topology) fn without_worker() -> TopologyError {
+    TopologyError::State {
+        name: NAME.into(),
+        state: "without a worker",
     }
+}
+
+/// SIGKILL; `true` once it is gone and as many workers as before take new connections.
+pub(in crate::topology) async fn kill(master: u32, worker: &WorkerSeen) -> bool {
+    let before = serving(master);
+    group::signal(worker.pid, Signal::KILL);
+    group::seen(|| ProcStat::of(worker.pid).is_none() && serving(master) == before).await
+}
+
+/// SIGSTOP; `true` once the kernel shows it stopped.
+pub(in crate::topology) async fn pause(worker: &WorkerSeen) -> bool {
+    group::signal(worker.pid, Signal::STOP);
+    group::seen(|| group::is_stopped(worker.pid)).await
+}
+
+/// SIGCONT to all that are stopped; once none is, how many there were.
+pub(in crate::topology) async fn resume(master: u32) -> Option<usize> {
+    let mut stopped = group::children(master);
+    stopped.retain(|pid| group::is_stopped(*pid));
+    for pid in &stopped {
+        group::signal(*pid, Signal::CONT);
+    }
+    let go_on = || !stopped.iter().any(|pid| group::is_stopped(*pid));
+    group::seen(go_on).await.then_some(stopped.len())
+}
+
+/// The one with the most open files; `None` when there is none.
+pub(in crate::topology) fn busiest(master: u32) -> Option<WorkerSeen> {
+    let workers = workers(master);
+    let files = |pid: u32| std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
+    let counted = workers.iter().map(|pid| (files(*pid), *pid));
+    let (files, pid) = counted.max()?;
+    Some(WorkerSeen {
+        pid,
+        files,
+        others: workers.len() - 1,
+    })
 }
 
 /// All workers, also those that drain.

@@ -122,7 +122,12 @@ fn bandwidth(table: &mut Reader<'_>, _: &Case<'_>) -> FaultKind {
 }
 
 fn slice(table: &mut Reader<'_>, _: &Case<'_>) -> FaultKind {
-    let size = table.need("size", kind::size_in(1, 1 << 20), "size = \"10B\"", 1);
+    let size = table.need(
+        "size",
+        kind::size_in(1, 1 << 20, "a write has at least a byte"),
+        "size = \"10B\"",
+        1,
+    );
     let gap = kind::duration_in(Duration::ZERO, units::MAX_DURATION);
     let gap = table.get("gap", gap).or(Duration::from_millis(1));
     link(table, |table| Trouble::Slice {
