@@ -78,7 +78,7 @@ async fn stop(
     let forced = each(nodes, |node| topology.stop_node(node, grace, code)).await?;
     let killed = forced.iter().filter(|forced| **forced).count();
     let how = match killed {
-        0 => "on its own".to_owned(),
+        0 => "in order".to_owned(),
         _ => format!("{killed} of them by force after {}", show_duration(grace)),
     };
     Ok(format!("{} gone, {how}", they_are(nodes)))

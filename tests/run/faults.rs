@@ -154,7 +154,7 @@ fn four_nodes_fail_in_four_ways_at_once_and_each_looks_as_it_should() {
         }
     }
     for (name, word) in [
-        ("stop", "gone, on its own"),
+        ("stop", "gone, in order"),
         ("hang", "stopped, says the kernel"),
         ("mute", "not answering pings"),
         ("deaf", "not reading"),
@@ -346,7 +346,7 @@ fn a_reload_with_a_shutdown_timeout_cuts_everybody_at_its_end() {
 }
 
 #[test]
-fn exhausted_workers_turn_newcomers_away_without_a_word_and_keep_the_rest() {
+fn exhausted_workers_turn_newcomers_away_and_keep_the_rest() {
     let (finished, result) = run(
         "scenarios/worker-connections.toml",
         &[
