@@ -4,18 +4,36 @@ use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use wssoak::topology::group;
 
-/// Whole runs take turns: two at once on two processors would measure each other.
-static TURN: Mutex<()> = Mutex::new(());
+/// Whole runs at a time. Each is of some hundred clients and mostly waits; more of them would measure each other.
+const RUNS: usize = 2;
+static RUNNING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 
-pub(crate) fn turn() -> MutexGuard<'static, ()> {
-    TURN.lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+/// Leave to run.
+pub(crate) struct Turn;
+
+/// Waits for leave to run.
+pub(crate) fn turn() -> Turn {
+    let (running, free) = &RUNNING;
+    let guard = running.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut guard = free
+        .wait_while(guard, |running| *running >= RUNS)
+        .unwrap_or_else(PoisonError::into_inner);
+    *guard += 1;
+    Turn
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let (running, free) = &RUNNING;
+        *running.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        free.notify_one();
+    }
 }
 
 /// A folder for one run: results in `out`, everything temporary in `tmp`, the nginx cache shared.
