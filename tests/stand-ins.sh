@@ -27,7 +27,9 @@ binary="${CARGO_TARGET_DIR:-target}/$target/release/wssoak"
 sum="$(sha256sum "$binary" | cut -d' ' -f1)"
 if [ "$(docker image inspect -f '{{index .Config.Labels "sum"}}' "$node" 2>/dev/null)" != "$sum" ]; then
     tar --create --directory "$(dirname "$binary")" wssoak \
-        | docker import -c 'ENTRYPOINT ["/wssoak"]' -c "LABEL sum=$sum" - "$node" >/dev/null
+        | docker import -c 'ENTRYPOINT ["/wssoak"]' -c "LABEL sum=$sum wssoak=stand-in" - "$node" >/dev/null
+    # The one that it replaces has lost its name.
+    docker image prune --force --filter label=wssoak=stand-in >/dev/null
 fi
 
 # For the caller to evaluate.

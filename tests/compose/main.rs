@@ -4,6 +4,7 @@
 
 mod ends;
 mod errors;
+mod hands;
 mod runs;
 mod stand;
 #[path = "../run/support.rs"]

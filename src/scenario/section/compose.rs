@@ -5,7 +5,7 @@ use std::path::Path;
 use super::no_effect;
 use super::topology::path;
 use crate::scenario::kind::{self, Complaint};
-use crate::scenario::problem::Problem;
+use crate::scenario::problem::{Place, Problem};
 use crate::scenario::reader::{Field, Log, Reader, shortened};
 use crate::scenario::tree::{Item, Value};
 use crate::scenario::{Compose, Kind};
@@ -63,7 +63,10 @@ pub(super) fn read(
 }
 
 fn count_twice(log: &Log, nodes: &Field<u16>, listed: &Field<Option<Vec<String>>>) {
-    if nodes.is_given() && nodes.is_sound {
+    // A flag that lists nodes leaves the file's number standing idle on purpose.
+    let is_flag = matches!(listed.place, Some(Place::Flag { .. }))
+        && matches!(nodes.place, Some(Place::File(_)));
+    if nodes.is_given() && nodes.is_sound && !is_flag {
         log.add(
             Problem::new(format!("`{}` and `{}` say the same", nodes.key, listed.key))
                 .mark(nodes.place.as_ref(), "a number of nodes")

@@ -180,7 +180,6 @@ impl Compose {
 
     /// Sends the first process of a service a signal that ends it; returns when the container has ended.
     pub(super) async fn end(&self, service: &Service, signal: &str) -> Result<(), TopologyError> {
-        self.alive.borrow_mut().remove(&service.id);
         let state = self.engine.state(&service.id).await?;
         if state.life != Life::Running {
             return Err(TopologyError::State {
@@ -188,6 +187,7 @@ impl Compose {
                 state: "not running",
             });
         }
+        self.alive.borrow_mut().remove(&service.id);
         self.engine.signal(&service.id, signal).await?;
         let has_ended = |state: &State| matches!(state.life, Life::Ended(_));
         let (id, name) = (&service.id, &service.name);
