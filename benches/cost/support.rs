@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+use wssoak::client::settings::Settings;
 use wssoak::client::settings::settings as plan_settings;
-use wssoak::client::shard::Settings;
 use wssoak::plan::Plan;
 
 use crate::node::Node;

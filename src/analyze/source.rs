@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use serde::de::DeserializeOwned;
 
 use crate::record::collector::Second;
-use crate::record::folder::{self, Folder, FolderError, LineReader};
+use crate::record::folder::{self, Folder, FolderError};
 use crate::record::interval::INTERVAL_US;
+use crate::record::lines::LineReader;
 use crate::record::outage::OutageEvent;
 
 /// Which of the files.

@@ -14,10 +14,11 @@ use super::source::{Part, Source, files};
 use super::times;
 use crate::plan::Plan;
 use crate::record::access;
-use crate::record::folder::{self, Folder, FolderError, Lines};
+use crate::record::folder::{self, Folder, FolderError};
 use crate::record::history::{Stretch, span_of};
 use crate::record::hlog;
 use crate::record::interval::Series;
+use crate::record::lines::Lines;
 use crate::record::times::Times;
 
 /// Thins what was put aside in `folder`; `access_log` is nginx's.

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::message::Order;
 use super::remote;
 use super::roll::{Call, Done};
-use super::shard::{self, Command, Report, Settings};
+use super::settings::Settings;
+use super::shard::{self, Command, Report};
 
 /// Seconds of reports that may wait for the controller, per shard, before shards keep them to themselves.
 const REPORT_BACKLOG: usize = 8;

@@ -5,7 +5,6 @@
 //! with the next second.
 
 use std::cell::{Cell, RefCell};
-use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,12 +17,10 @@ use tokio_tungstenite::tungstenite::Message;
 use super::life::{self, Memory};
 use super::roll::{Call, Done, Roll};
 use super::schedule::Quiet;
-use super::transport::Target;
-use crate::plan::load::LoadProfile;
+use super::settings::Settings;
 use crate::plan::pick::Pick;
 use crate::record::generator::Usage;
 use crate::record::shard::{Closed, ShardRecorder};
-use crate::scenario::Reconnect;
 use crate::wire::Frame;
 
 /// How often a shard looks at its own lateness.
@@ -34,45 +31,6 @@ const TICK: Duration = Duration::from_millis(20);
 const EVENTS_PER_TURN: usize = 16;
 /// How long clients may take to leave once told to.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
-
-/// What all clients of a fleet do, resolved from the plan.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Seed of the run.
-    pub seed: u64,
-    /// Where to.
-    pub target: Target,
-    /// Source addresses, used in turn by client number; empty: the system's choice.
-    pub sources: Vec<Ipv4Addr>,
-    /// Time for one attempt.
-    pub handshake_timeout: Duration,
-    /// What to do after a failed attempt or a lost session.
-    pub reconnect: Reconnect,
-    /// Time between two messages of a client, in µs.
-    pub message_interval_us: Option<u64>,
-    /// Bytes of a message.
-    pub message_size: usize,
-    /// Carry unechoed messages to the next session.
-    pub resend: bool,
-    /// Time between two pings of a client, in µs.
-    pub ping_interval_us: Option<u64>,
-    /// Time for a pong, in µs.
-    pub pong_timeout_us: u64,
-    /// Who is wanted when.
-    pub load: LoadProfile,
-    /// Number of nodes.
-    pub nodes: u16,
-}
-
-impl Settings {
-    /// The source address of a client.
-    pub fn source(&self, client: u32) -> Option<Ipv4Addr> {
-        let count = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
-        client
-            .checked_rem(count)
-            .and_then(|index| self.sources.get(index as usize).copied())
-    }
-}
 
 /// What the clients of a shard may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,10 +8,11 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::folder::{self, Folder, FolderError, Lines};
+use super::folder::{self, Folder, FolderError};
 use super::generator::{Health, Usage};
 use super::hlog;
 use super::interval::{Bins, Counts, Gauges, INTERVAL_US, Interval, NodeSessions, Series};
+use super::lines::Lines;
 use super::outage::OutageEvent;
 use super::times::Times;
 use crate::cause::ConnectFailure;

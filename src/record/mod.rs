@@ -11,6 +11,7 @@ pub mod generator;
 pub mod history;
 pub mod hlog;
 pub mod interval;
+pub mod lines;
 pub mod named;
 pub mod outage;
 pub mod shard;

@@ -8,7 +8,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::record::containers::{CONTAINERS, Peak, Peaks, Sample};
-use crate::record::folder::{Folder, FolderError, Lines};
+use crate::record::folder::{Folder, FolderError};
+use crate::record::lines::Lines;
 use crate::topology::Topology;
 use crate::units::micros;
 

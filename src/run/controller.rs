@@ -21,7 +21,8 @@ use crate::fault::injector::{self, Victims};
 use crate::plan::Plan;
 use crate::progress::{Glance, Progress};
 use crate::record::collector::{Collector, Outcome, Second};
-use crate::record::folder::{self, Folder, FolderError, Lines};
+use crate::record::folder::{self, Folder, FolderError};
+use crate::record::lines::Lines;
 use crate::topology::Topology;
 use crate::units::micros;
 

@@ -4,11 +4,11 @@ use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use wssoak::scenario::{self, NodeId};
-use wssoak::topology::{Compose, ComposeSpec, TopologyError, Up};
+use wssoak::scenario::{self, Nginx, NodeId};
+use wssoak::topology::{Compose, ComposeSpec, TopologyError, Up, group};
 
 use crate::stand::{beside_others, docker, images, left};
-use crate::support::Place;
+use crate::support::{Place, wait_for};
 
 const N1: NodeId = NodeId(0);
 const N2: NodeId = NodeId(1);
@@ -55,6 +55,35 @@ fn status(project: &str, service: &str) -> String {
     docker(&[&["ps", "-a", "--format", "{{.State}}"][..], &filters].concat()).1
 }
 
+async fn every_hand_on_workers(compose: &Compose) {
+    let few = Nginx {
+        worker_processes: Some(3),
+        ..compose.settings().clone()
+    };
+    assert_eq!(
+        compose
+            .reconfigure_proxy(&few)
+            .await
+            .unwrap()
+            .new_workers
+            .len(),
+        3
+    );
+    if !rustix::process::geteuid().is_root() {
+        let refused = compose.kill_worker().await.unwrap_err().to_string();
+        assert!(refused.contains("need root"), "{refused}");
+        return;
+    }
+    let killed = compose.kill_worker().await.unwrap();
+    assert!(!Path::new(&format!("/proc/{}", killed.pid)).exists());
+    let paused = compose.pause_worker().await.unwrap();
+    assert!(group::is_stopped(paused.pid));
+    assert_eq!(compose.resume_workers().await.unwrap(), 1);
+    assert!(!group::is_stopped(paused.pid));
+    let usual = compose.settings().clone();
+    compose.reconfigure_proxy(&usual).await.unwrap();
+}
+
 async fn every_hand(compose: &Compose, project: &str) {
     compose.pause_node(N1).await.unwrap();
     assert_eq!(status(project, "n1"), "paused");
@@ -67,7 +96,8 @@ async fn every_hand(compose: &Compose, project: &str) {
     assert_eq!(status(project, "n1"), "running");
     assert_eq!(compose.node_stats(N1).await.unwrap().len(), 1);
 
-    compose.stop_node(N2, Duration::from_secs(8)).await.unwrap();
+    let was_forced = compose.stop_node(N2, Duration::from_secs(8), 1012).await;
+    assert!(!was_forced.unwrap());
     assert_eq!(status(project, "n2"), "exited");
     assert_eq!(compose.node_stats(N2).await, None);
     compose.start_node(N2).await.unwrap();
@@ -78,14 +108,22 @@ async fn every_hand(compose: &Compose, project: &str) {
         !seen.new_workers.is_empty() && !seen.old_workers.is_empty(),
         "{seen:?}"
     );
-    compose.kill_proxy().await.unwrap();
+    every_hand_on_workers(compose).await;
+    // Without a tunnel nothing lingers for long.
+    compose.quit_proxy().await.unwrap();
+    wait_for("nginx to have quit", Duration::from_secs(10), || {
+        status(project, "nginx") == "exited"
+    });
+    assert_eq!(compose.kill_proxy().await.unwrap(), 0);
+    compose.start_proxy().await.unwrap();
+    assert!(compose.kill_proxy().await.unwrap() >= 2);
     assert_eq!(status(project, "nginx"), "exited");
     assert_eq!(compose.proxy_status().await, None);
     compose.start_proxy().await.unwrap();
     let lives = compose.proxy_incarnations();
     assert_eq!(
         lives.iter().map(|life| life.is_running).collect::<Vec<_>>(),
-        [false, true]
+        [false, false, true]
     );
     assert!(lives[0].last.is_some(), "counted before it was killed");
 

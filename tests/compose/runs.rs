@@ -70,6 +70,28 @@ fn a_node_of_5000_clients_is_killed_and_every_book_balances() {
 }
 
 #[test]
+fn a_frozen_node_is_found_by_missing_pongs_and_every_book_balances() {
+    let Some(images) = images() else { return };
+    let _alone = alone();
+    let place = Place::new();
+    let args = [
+        "--topology=compose",
+        "--clients=1000",
+        "--duration=20s",
+        "--set=clients.ramp=2s",
+        "--set=faults.hang.at=4s",
+        "--set=faults.hang.for=8s",
+    ];
+    let mut command = run(&place, images, "scenarios/node-pause.toml", &args);
+    let result = passes(&mut command, &place);
+    let storm = &result["storms"][0];
+    assert_eq!(storm["cut_by_node"]["n1"], 0);
+    let cut = storm["clients_cut"].as_u64().unwrap();
+    assert_eq!(storm["cut"]["pong_timeout"].as_u64(), Some(cut));
+    assert!((480..=520).contains(&cut), "{cut}");
+}
+
+#[test]
 fn nginx_is_restarted_and_every_book_balances() {
     let Some(images) = images() else { return };
     let _alone = alone();

@@ -31,6 +31,15 @@ pub(crate) fn assert_verdict(finished: &Finished, result: &Value, verdict: &str,
     assert_eq!(finished.code, code, "{}", finished.stderr);
 }
 
+/// Everybody was cut by a FIN, but for who had just sent something that nginx did not read any more: that makes it a RST.
+pub(crate) fn assert_fin(storm: &Value) {
+    let cut = |cause: &str| storm["cut"][cause].as_u64().unwrap_or(0);
+    let all = storm["cut"].as_object().unwrap().values();
+    let all: u64 = all.map(|count| count.as_u64().unwrap()).sum();
+    assert_eq!(cut("eof") + cut("reset"), all, "{storm}");
+    assert!(cut("eof") >= all - all / 10, "{storm}");
+}
+
 pub(crate) fn measure(part: &Value, name: &str) -> f64 {
     part["measures"][name]
         .as_f64()

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::*;
 use crate::client::schedule::Quiet;
-use crate::client::shard::Settings;
+use crate::client::settings::Settings;
 use crate::client::transport::Target;
 use crate::plan::LoadProfile;
 use crate::record::interval::{Counts, Interval};

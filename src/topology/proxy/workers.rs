@@ -47,11 +47,17 @@ pub(in crate::topology) fn without_worker() -> TopologyError {
     }
 }
 
-/// SIGKILL; `true` once it is gone and as many workers as before take new connections.
+/// SIGKILL; `true` once it is gone and another has taken its place, or as many as before take new connections, as they
+/// do when it was draining.
 pub(in crate::topology) async fn kill(master: u32, worker: &WorkerSeen) -> bool {
-    let before = serving(master);
+    let (before, serving_before) = (workers(master), serving(master));
     group::signal(worker.pid, Signal::KILL);
-    group::seen(|| ProcStat::of(worker.pid).is_none() && serving(master) == before).await
+    // Right after a reload old workers still look as if they served, so the count alone might never come back.
+    let is_replaced = || {
+        let mut now = workers(master).into_iter();
+        serving(master) == serving_before || now.any(|pid| !before.contains(&pid))
+    };
+    group::seen(|| ProcStat::of(worker.pid).is_none() && is_replaced()).await
 }
 
 /// SIGSTOP; `true` once the kernel shows it stopped.
