@@ -1,9 +1,11 @@
 //! The faults of a run: each time that one happens, with the nodes that it is done to.
 //!
-//! Pure. What is drawn comes from the seed, among the nodes that no other fault has meanwhile.
+//! Pure. What is drawn comes from the seed: when a fault begins, within its spread, and then to which of the nodes that
+//! no other fault has meanwhile it is done.
 
 use std::time::Duration;
 
+use rand::RngExt;
 use rand::seq::IndexedRandom;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +27,8 @@ pub struct PlannedFault {
     pub name: String,
     /// What happens.
     pub kind: FaultKind,
+    /// When it is due: with a spread, the earliest that it could begin.
+    pub due: Duration,
     /// When it begins.
     pub at: Duration,
     /// When it ends; as `at` for a moment.
@@ -38,7 +42,7 @@ pub struct PlannedFault {
 }
 
 impl PlannedFault {
-    fn new(id: FaultId, fault: &Fault, time: usize, (at, until): (Duration, Duration)) -> Self {
+    fn new(id: FaultId, fault: &Fault, time: u16, (due, at): (Duration, Duration)) -> Self {
         let nodes = match &fault.target {
             Target::Named(nodes) => nodes.clone(),
             Target::Whole | Target::Drawn(_) => Vec::new(),
@@ -47,11 +51,12 @@ impl PlannedFault {
             fault: id,
             name: match time {
                 0 => fault.name.clone(),
-                _ => format!("{}#{}", fault.name, time + 1),
+                _ => format!("{}#{}", fault.name, u32::from(time) + 1),
             },
             kind: fault.kind.clone(),
+            due,
             at,
-            until,
+            until: at + fault.length(),
             lasts: fault.lasts,
             nodes,
             pause: fault.pause,
@@ -88,10 +93,11 @@ impl PlannedFault {
 
 /// Every time that every fault happens, in order of time.
 pub fn resolve(scenario: &Scenario) -> Vec<PlannedFault> {
-    let mut all: Vec<(usize, PlannedFault)> = Vec::new();
+    let mut all: Vec<(u16, PlannedFault)> = Vec::new();
     for (id, fault) in (0u16..).map(FaultId).zip(&scenario.faults) {
-        for (time, window) in fault.windows().enumerate() {
-            all.push((time, PlannedFault::new(id, fault, time, window)));
+        for (time, (due, _)) in (0u16..).zip(fault.windows()) {
+            let at = due + late_by(scenario.seed, id, time, fault.spread);
+            all.push((time, PlannedFault::new(id, fault, time, (due, at))));
         }
     }
     all.sort_by_key(|(_, planned)| planned.at);
@@ -109,13 +115,28 @@ pub fn resolve(scenario: &Scenario) -> Vec<PlannedFault> {
             .map(NodeId)
             .filter(|node| !meanwhile.iter().any(|other| other.has(*node)))
             .collect();
-        let stream = u32::from(planned.fault.0) << 16 | *time as u32;
-        let mut rng = rng(scenario.seed, stream, Purpose::Fault);
+        let mut rng = rng(scenario.seed, stream(planned.fault, *time), Purpose::Fault);
         let mut drawn: Vec<NodeId> = free.sample(&mut rng, width.into()).copied().collect();
         drawn.sort_unstable();
         all[index].1.nodes = drawn;
     }
     all.into_iter().map(|(_, planned)| planned).collect()
+}
+
+/// How much later than due a fault begins: less than its spread, in whole milliseconds, so that plans and reports show it
+/// as it is.
+fn late_by(seed: u64, fault: FaultId, time: u16, spread: Duration) -> Duration {
+    let most_ms = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX);
+    if most_ms == 0 {
+        return Duration::ZERO;
+    }
+    let mut rng = rng(seed, stream(fault, time), Purpose::FaultTime);
+    Duration::from_millis(rng.random_range(0..most_ms))
+}
+
+/// The stream of one time of a fault: what is drawn for it depends on no other.
+fn stream(fault: FaultId, time: u16) -> u32 {
+    u32::from(fault.0) << 16 | u32::from(time)
 }
 
 #[cfg(test)]

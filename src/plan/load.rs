@@ -7,7 +7,8 @@
 
 use std::time::Duration;
 
-use crate::scenario::Scenario;
+use super::PlannedFault;
+use crate::scenario::{FaultId, Scenario};
 
 /// Wanted clients over time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +52,8 @@ pub struct Span {
 }
 
 impl LoadProfile {
-    /// The ramp, then every phase that states a number of clients.
-    pub fn new(scenario: &Scenario) -> Self {
+    /// The ramp, then every phase that states a number of clients, and the surges among `faults`.
+    pub fn new(scenario: &Scenario, faults: &[PlannedFault]) -> Self {
         let until_ns = nanos(scenario.duration);
         let mut changes = vec![Change {
             from_ns: 0,
@@ -77,7 +78,7 @@ impl LoadProfile {
         let regular = regular.unwrap_or(0);
         Self {
             changes,
-            surges: surges(scenario, regular),
+            surges: surges(scenario, faults, regular),
             regular,
             until_ns,
         }
@@ -151,14 +152,15 @@ impl LoadProfile {
 }
 
 /// Every time of every surge; those of one fault are the same clients again.
-fn surges(scenario: &Scenario, regular: u32) -> Vec<Surge> {
+fn surges(scenario: &Scenario, faults: &[PlannedFault], regular: u32) -> Vec<Surge> {
     let (mut surges, mut first) = (Vec::new(), regular);
-    for fault in &scenario.faults {
+    for (id, fault) in (0u16..).map(FaultId).zip(&scenario.faults) {
         let count = fault.kind.extra_clients();
         if count > 0 {
-            surges.extend(fault.windows().map(|(from, to)| Surge {
-                from_ns: nanos(from),
-                to_ns: nanos(to),
+            let times = faults.iter().filter(|planned| planned.fault == id);
+            surges.extend(times.map(|planned| Surge {
+                from_ns: nanos(planned.at),
+                to_ns: nanos(planned.until),
                 first,
                 count,
             }));

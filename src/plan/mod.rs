@@ -63,7 +63,7 @@ impl Plan {
             .collect();
         let faults = faults::resolve(&scenario);
         Self {
-            load: LoadProfile::new(&scenario),
+            load: LoadProfile::new(&scenario, &faults),
             timeline: Timeline::new(&scenario, &faults),
             faults,
             phases,

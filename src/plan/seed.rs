@@ -20,8 +20,10 @@ pub enum Purpose {
     Schedule = 2,
     /// WebSocket keys and masks.
     Handshake = 3,
-    /// Anything about a fault rather than a client.
+    /// To whom a fault is done.
     Fault = 4,
+    /// When a fault begins.
+    FaultTime = 5,
 }
 
 /// The generator for `client` and `purpose` in a run with this `seed`.
@@ -57,6 +59,7 @@ mod tests {
                     Purpose::Schedule,
                     Purpose::Handshake,
                     Purpose::Fault,
+                    Purpose::FaultTime,
                 ] {
                     assert!(
                         seen.insert(first(seed, client, purpose)),

@@ -141,10 +141,11 @@ fn describe(plan: &Plan, what: What) -> (String, String) {
             None => Default::default(),
         },
         What::FaultBegin(id) => match fault(id) {
-            Some(fault) if fault.is_moment() => {
-                (format!("fault {}", fault.name), effect(fault, nginx))
+            Some(fault) => {
+                let begins = if fault.is_moment() { "" } else { " begins" };
+                let detail = effect(fault, nginx) + &drawn(plan, fault);
+                (format!("fault {}{begins}", fault.name), detail)
             }
-            Some(fault) => (format!("fault {} begins", fault.name), effect(fault, nginx)),
             None => Default::default(),
         },
         What::FaultEnd(id) => match fault(id) {
@@ -156,6 +157,19 @@ fn describe(plan: &Plan, what: What) -> (String, String) {
             "clients close; sessions, logs and books are settled".into(),
         ),
     }
+}
+
+/// From where to where the beginning of a fault was drawn.
+fn drawn(plan: &Plan, fault: &PlannedFault) -> String {
+    let spread = match plan.scenario.faults.get(usize::from(fault.fault.0)) {
+        Some(one) if !one.spread.is_zero() => one.spread,
+        _ => return String::new(),
+    };
+    format!(
+        "; drawn from {} to {}",
+        show_duration(fault.due),
+        show_duration(fault.due + spread)
+    )
 }
 
 /// What becomes of the number of clients from one offset to another.

@@ -20,15 +20,17 @@ pub struct Fault {
     pub name: String,
     /// What happens.
     pub kind: FaultKind,
-    /// When it begins for the first time.
+    /// When it begins for the first time, at the earliest.
     pub at: Duration,
+    /// How much later each time may begin: less than this, drawn from the seed. Zero: it begins when it is due.
+    pub spread: Duration,
     /// How long it lasts, on each node of a rolling one; zero for a mere moment.
     pub lasts: Duration,
     /// To whom.
     pub target: Target,
     /// Rolling: one node after the other, with this much time between them.
     pub pause: Option<Duration>,
-    /// From one beginning to the next.
+    /// From one beginning to the next, before either is drawn.
     pub every: Duration,
     /// How often it happens, at least once.
     pub times: u16,
@@ -334,18 +336,23 @@ impl Fault {
         }
     }
 
-    /// Each time that it happens, from its beginning to its end.
+    /// From the earliest beginning of one time to its latest end.
+    pub fn room(&self) -> Duration {
+        self.spread + self.length()
+    }
+
+    /// Each time that it happens, from its earliest beginning to its latest end: when it may be on, whatever is drawn.
     pub fn windows(&self) -> impl Iterator<Item = (Duration, Duration)> {
         (0..u32::from(self.times)).map(|time| {
             let begin = self.at + self.every * time;
-            (begin, begin + self.length())
+            (begin, begin + self.room())
         })
     }
 
-    /// When it is planned to end for the last time.
+    /// When it is over for the last time, at the latest.
     pub fn until(&self) -> Duration {
         let last = u32::from(self.times.saturating_sub(1));
-        self.at + self.every * last + self.length()
+        self.at + self.every * last + self.room()
     }
 }
 

@@ -34,6 +34,7 @@ fn storm(events: &[OutageEvent]) -> Storm {
         fault: FaultId(0),
         name: "f".into(),
         kind: FaultKind::Proxy(ProxyFault::Restart),
+        due: at,
         at,
         until: at,
         lasts: at,

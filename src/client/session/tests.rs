@@ -38,7 +38,7 @@ fn shard(change: impl FnOnce(&mut Settings)) -> Shard {
         resend: false,
         ping_interval_us: None,
         pong_timeout_us: SECOND_US,
-        load: LoadProfile::new(&scenario),
+        load: LoadProfile::new(&scenario, &[]),
         nodes: 1,
     };
     change(&mut settings);

@@ -95,3 +95,97 @@ fn every_node_is_drawn_by_some_seed() {
         .collect();
     assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [0, 1, 2]);
 }
+
+/// One fault of a random scenario: kind, due time, spread, length and repetition in seconds.
+type Random = (usize, u64, u64, u64, Option<u64>);
+
+fn written((kind, at, spread, lasts, every): &Random) -> String {
+    let (kind, is_moment) = [
+        ("kind = 'restart-proxy'", false),
+        ("kind = 'reload-proxy'", true),
+        ("kind = 'kill-node'\ntarget = 'one'", false),
+        ("kind = 'pause-node'\ntarget = 'n2'", false),
+        ("kind = 'surge'\nclients = 5", false),
+    ][*kind];
+    let mut text = format!("[[faults]]\n{kind}\nat = '{at}s'\n");
+    if *spread > 0 {
+        text.push_str(&format!("spread = '{spread}s'\n"));
+    }
+    if !is_moment {
+        text.push_str(&format!("for = '{lasts}s'\n"));
+    }
+    if let Some(every) = every {
+        text.push_str(&format!("every = '{every}s'\n"));
+    }
+    text
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn drawn_times_keep_their_bounds_and_no_two_fight_whatever_the_seed(
+        faults in prop::collection::vec(
+            (0usize..5, 0u64..50, 0u64..15, 1u64..8, prop::option::of(1u64..30)), 1..4),
+        seeds in prop::array::uniform4(any::<u64>()),
+    ) {
+        let faults: String = faults.iter().map(written).collect();
+        let load = |seed: u64| {
+            let text = format!(
+                "duration = '60s'\nseed = {seed}\n[topology]\nnodes = 3\n[clients]\ncount = 10\n{faults}");
+            crate::scenario::load(Path::new("x.toml"), &text, &[]).ok()
+        };
+        let seeds = seeds.map(|seed| seed >> 1);
+        let sound: Vec<_> = seeds.into_iter().filter_map(load).collect();
+        // Whether it is right does not depend on the seed.
+        prop_assert!(sound.is_empty() || sound.len() == seeds.len());
+        for scenario in sound {
+            let plan = Plan::new(scenario.clone());
+            prop_assert_eq!(&plan, &Plan::new(scenario));
+            for (index, one) in plan.faults.iter().enumerate() {
+                let fault = &plan.scenario.faults[usize::from(one.fault.0)];
+                prop_assert!(one.at >= one.due && one.until <= one.due + fault.spread + fault.lasts);
+                prop_assert!(one.at == one.due || one.at < one.due + fault.spread);
+                prop_assert!(one.until <= plan.scenario.duration);
+                for other in &plan.faults[index + 1..] {
+                    let (this, that) = (one.kind.hold(), other.kind.hold());
+                    let fight = this == that
+                        && (this != Hold::Nodes || one.nodes.iter().any(|node| other.has(*node)));
+                    let windows = ((one.at, one.until), (other.at, other.until));
+                    prop_assert!(!fight || !overlap(windows.0, windows.1), "{:?} {:?}", one, other);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn times_are_spread_evenly_and_one_more_fault_moves_no_other() {
+    let fault = "[[faults]]\nname='kill'\nkind='kill-node'\ntarget='one'\nat='10s'\nspread='20s'\nfor='5s'\n";
+    let at = |seed, faults: &str| {
+        let planned = planned(seed, 3, faults);
+        planned.iter().find(|one| one.name == "kill").unwrap().at
+    };
+    let drawn: Vec<f64> = (0..2000)
+        .map(|seed| at(seed, fault).as_secs_f64())
+        .collect();
+    for from in [10.0, 15.0, 20.0, 25.0] {
+        let quarter = drawn.iter().filter(|at| (from..from + 5.0).contains(*at));
+        assert!((400..600).contains(&quarter.count()), "from {from}");
+    }
+    let two = format!("{fault}[[faults]]\nkind='reload-proxy'\nat='40s'\nspread='3s'\n");
+    assert_eq!(at(1, fault), at(1, &two));
+}
+
+#[test]
+fn a_repetition_ends_within_the_run_and_begins_by_until_however_late_it_is_drawn() {
+    let times = |until: &str| {
+        let fault = format!(
+            "[[faults]]\nkind='kill-node'\ntarget='n1'\nat='10s'\nspread='5s'\nfor='5s'\nevery='10s'\n{until}"
+        );
+        planned(1, 2, &fault).len()
+    };
+    assert_eq!(times(""), 5);
+    assert_eq!(times("until='35s'"), 3);
+    assert_eq!(times("until='34s'"), 2);
+}

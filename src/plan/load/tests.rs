@@ -93,7 +93,7 @@ fn a_scenario_gives_its_ramp_and_its_phases() {
     let text = "duration = '40s'\n[clients]\ncount = 100\nramp = '10s'\n\
         [[phases]]\nname = 'steady'\nfrom = '10s'\n[[phases]]\nname = 'more'\nfrom = '20s'\nclients = 300\n";
     let scenario = crate::scenario::load(Path::new("x.toml"), text, &[]).unwrap();
-    let load = LoadProfile::new(&scenario);
+    let load = LoadProfile::new(&scenario, &[]);
     let wanted = [0, 5_000, 10_000, 19_999, 30_000, 40_000].map(|at| load.wanted(ms(at)));
     assert_eq!(wanted, [1, 51, 100, 100, 201, 300]);
     assert_eq!(load.most(), 300);

@@ -48,6 +48,14 @@ struct Draft {
     fault: Fault,
     at: Field<Duration>,
     lasts: Field<Duration>,
+    spread: Field<Duration>,
+}
+
+impl Draft {
+    /// Is it known when it may be on?
+    fn has_times(&self) -> bool {
+        self.at.is_sound && self.lasts.is_sound && self.spread.is_sound
+    }
 }
 
 pub(in crate::scenario) fn read(top: &mut Reader<'_>, world: &World<'_>) -> Read {
@@ -81,9 +89,7 @@ pub(in crate::scenario) fn read(top: &mut Reader<'_>, world: &World<'_>) -> Read
         }
     }
     drafts.sort_by_key(|draft| draft.fault.at);
-    is_sound &= drafts
-        .iter()
-        .all(|draft| draft.at.is_sound && draft.lasts.is_sound);
+    is_sound &= drafts.iter().all(Draft::has_times);
     for draft in &drafts {
         times::check_window(draft, world.duration, top.log());
     }
@@ -108,7 +114,7 @@ fn draft(table: &mut Reader<'_>, name: &str, world: &World<'_>) -> Option<Draft>
     let at = table.need("at", kind::offset, "at = \"10s\"", Duration::ZERO);
     // Without a kind nobody can say which of these belong here, so they only count as known.
     if !kind.is_sound {
-        for key in kinds::keys().chain(["for", "every", "until"]) {
+        for key in kinds::keys().chain(["for", "spread", "every", "until"]) {
             table.misplaced(key);
         }
         return None;
@@ -138,12 +144,14 @@ fn draft(table: &mut Reader<'_>, name: &str, world: &World<'_>) -> Option<Draft>
         );
     }
     kinds::refuse_others(table, kind.value);
+    let spread = times::spread(table);
     let repeat = times::repeat(table);
     let mut draft = Draft {
         fault: Fault {
             name: name.to_owned(),
             kind: value,
             at: at.value,
+            spread: spread.value,
             lasts: lasts.value,
             target,
             pause,
@@ -152,6 +160,7 @@ fn draft(table: &mut Reader<'_>, name: &str, world: &World<'_>) -> Option<Draft>
         },
         at,
         lasts,
+        spread,
     };
     link::settle(&mut draft, world, table.log());
     times::resolve(&mut draft, &repeat, world.duration, table.log());

@@ -1,8 +1,8 @@
 //! Faults may overlap, unless they fight over the same thing.
 //!
 //! Two fight when one of them would find what the other did: both stop the proxy, both have the same node. Drawn nodes
-//! are drawn from those that are free, so a drawn target fights only when there are too few; whether a scenario is
-//! right must not depend on its seed.
+//! are drawn from those that are free, so a drawn target fights only when there are too few; and a fault with a spread
+//! may be on from its earliest beginning to its latest end. Whether a scenario is right must not depend on its seed.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(super) fn check(drafts: &[Draft], duration: &Field<Duration>, nodes: u16, lo
     // A fault that outlasts the run has been reported; what it fights with changes with it.
     let sound: Vec<&Draft> = drafts
         .iter()
-        .filter(|draft| draft.at.is_sound && draft.lasts.is_sound)
+        .filter(|draft| draft.has_times())
         .filter(|draft| !duration.is_sound || draft.fault.until() <= duration.value)
         .collect();
     for (index, second) in sound.iter().enumerate() {
@@ -33,7 +33,7 @@ pub(super) fn check(drafts: &[Draft], duration: &Field<Duration>, nodes: u16, lo
     }
 }
 
-/// Are they on at the same time, at any of their times?
+/// May they be on at the same time, at any of their times?
 fn meet(one: &Fault, other: &Fault) -> bool {
     one.windows()
         .any(|window| other.windows().any(|second| overlap(window, second)))
@@ -93,24 +93,25 @@ fn conflict(first: &Draft, second: &Draft) -> Problem {
         Hold::Edge => "the edge link",
         Hold::Upstream => "the upstream links",
     };
-    let is_moment = one.length().is_zero();
+    let is_moment = one.room().is_zero();
+    let may = if one.spread.is_zero() { "is" } else { "may be" };
     let problem = Problem::new(format!(
         "faults `{}` and `{}` fight over {over}",
         one.name, two.name
     ))
     .mark(
         second.at.place.as_ref(),
-        format!("`{}` begins at {}", two.name, times(two)),
+        format!("`{}` begins at {}{}", two.name, times(two), late(two)),
     )
     .mark(
         first.at.place.as_ref(),
         match is_moment {
             true => format!("`{}` happens at {}", one.name, times(one)),
             false => format!(
-                "`{}` is on from {} to {}",
+                "`{}` {may} on from {} to {}",
                 one.name,
                 times(one),
-                show_duration(one.at + one.length())
+                show_duration(one.at + one.room())
             ),
         },
     );
@@ -128,6 +129,13 @@ fn conflict(first: &Draft, second: &Draft) -> Problem {
         _ => format!("move `{}`, or end the repetition with `until`", two.name),
     };
     problem.help(help).derived()
+}
+
+fn late(fault: &Fault) -> String {
+    match fault.spread.is_zero() {
+        true => String::new(),
+        false => format!(", or up to {} later", show_duration(fault.spread)),
+    }
 }
 
 fn times(fault: &Fault) -> String {

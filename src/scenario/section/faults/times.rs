@@ -1,4 +1,4 @@
-//! When: `for`, `every` and `until`, and whether it all happens within the run.
+//! When: `for`, `spread`, `every` and `until`, and whether it all happens within the run.
 
 use std::time::Duration;
 
@@ -35,6 +35,12 @@ pub(super) fn lasts(table: &mut Reader<'_>, kind: &Kind) -> Field<Duration> {
     }
 }
 
+/// How much later than due the fault may begin; zero, so that a flag can switch it off.
+pub(super) fn spread(table: &mut Reader<'_>) -> Field<Duration> {
+    let span = kind::duration_in(Duration::ZERO, crate::units::MAX_DURATION);
+    table.get("spread", span).or(Duration::ZERO)
+}
+
 /// `every` and `until`, as given.
 #[derive(Debug)]
 pub(super) struct Repeat {
@@ -63,40 +69,60 @@ pub(super) fn resolve(draft: &mut Draft, repeat: &Repeat, duration: &Field<Durat
     let Some(every) = repeat.every.value else {
         return;
     };
-    let fault = &mut draft.fault;
-    let length = fault.length();
-    if draft.lasts.is_sound && every < length {
-        log.add(
-            Problem::new(format!(
-                "fault `{}` begins again before it is over",
-                fault.name
-            ))
-            .mark(
-                repeat.every.place.as_ref(),
-                format!("begins again after {}", show_duration(every)),
-            )
-            .mark(
-                draft.lasts.place.as_ref(),
-                format!("it takes {} in all", show_duration(length)),
-            )
-            .help(format!(
-                "write every = \"{}\" or more",
-                crate::units::exact_duration(length)
-            ))
-            .derived(),
+    let fault = &draft.fault;
+    let room = fault.room();
+    let is_sound = draft.lasts.is_sound && draft.spread.is_sound;
+    if is_sound && every < room {
+        let may = if fault.spread.is_zero() {
+            "begins"
+        } else {
+            "may begin"
+        };
+        let problem = Problem::new(format!(
+            "fault `{}` {may} again before it is over",
+            fault.name
+        ))
+        .mark(
+            repeat.every.place.as_ref(),
+            format!("{may} again after {}", show_duration(every)),
+        )
+        .mark(
+            draft.lasts.place.as_ref(),
+            format!("it takes {} in all", show_duration(fault.length())),
         );
+        let help = format!(
+            "write every = \"{}\" or more",
+            crate::units::exact_duration(room)
+        );
+        log.add(mark_spread(problem, draft).help(help).derived());
         return;
     }
     if !duration.is_sound || !repeat.until.is_sound {
         return;
     }
-    let last = duration.value.checked_sub(length).unwrap_or_default();
-    let last = repeat.until.value.map_or(last, |until| last.min(until));
-    let room = last.checked_sub(fault.at).unwrap_or_default();
-    let times = 1 + room.as_nanos() / every.as_nanos().max(1);
-    fault.every = every;
+    // The last time must end within the run and begin by `until`, however late it is drawn.
+    let last = duration.value.saturating_sub(room);
+    let until = repeat
+        .until
+        .value
+        .map(|until| until.saturating_sub(fault.spread));
+    let last = until.map_or(last, |until| last.min(until));
+    let times = 1 + last.saturating_sub(fault.at).as_nanos() / every.as_nanos().max(1);
+    draft.fault.every = every;
     // Far too many are reported by `check_count`.
-    fault.times = u16::try_from(times).unwrap_or(u16::MAX);
+    draft.fault.times = u16::try_from(times).unwrap_or(u16::MAX);
+}
+
+/// Points at the spread, if the fault has one.
+fn mark_spread(problem: Problem, draft: &Draft) -> Problem {
+    if draft.fault.spread.is_zero() {
+        return problem;
+    }
+    let late = show_duration(draft.fault.spread);
+    problem.mark(
+        draft.spread.place.as_ref(),
+        format!("it may begin {late} late"),
+    )
 }
 
 /// Reports a run with more occurrences than anybody could follow.
@@ -124,7 +150,7 @@ pub(super) fn check_window(draft: &Draft, duration: &Field<Duration>, log: &Log)
         return;
     }
     let run = show_duration(duration.value);
-    let ends = fault.at + fault.length();
+    let ends = fault.at + fault.room();
     if at.value >= duration.value {
         log.add(
             Problem::new(format!("fault `{}` begins after the run ends", fault.name))
@@ -138,25 +164,31 @@ pub(super) fn check_window(draft: &Draft, duration: &Field<Duration>, log: &Log)
                 ))
                 .derived(),
         );
-    } else if lasts.is_sound && ends > duration.value {
+    } else if draft.has_times() && ends > duration.value {
         let main: &Option<Place> = if lasts.is_given() {
             &lasts.place
         } else {
             &at.place
         };
-        let help = match duration.value.checked_sub(fault.length()) {
+        let help = match duration.value.checked_sub(fault.room()) {
             Some(latest) => format!(
                 "lengthen `duration`, move the fault to {} or earlier, or shorten it",
                 show_duration(latest)
             ),
             None => format!("shorten the fault: it is longer than the whole run of {run}"),
         };
-        log.add(
-            Problem::new(format!("fault `{}` ends after the run", fault.name))
-                .mark(main.as_ref(), format!("ends at {}", show_duration(ends)))
-                .mark(duration.place.as_ref(), format!("the run lasts {run}"))
-                .help(help)
-                .derived(),
-        );
+        let may = if fault.spread.is_zero() { "" } else { "may " };
+        let verb = if fault.spread.is_zero() {
+            "ends"
+        } else {
+            "end"
+        };
+        let problem = Problem::new(format!("fault `{}` {may}{verb} after the run", fault.name))
+            .mark(
+                main.as_ref(),
+                format!("{may}{verb} at {}", show_duration(ends)),
+            )
+            .mark(duration.place.as_ref(), format!("the run lasts {run}"));
+        log.add(mark_spread(problem, draft).help(help).derived());
     }
 }
