@@ -1,12 +1,13 @@
 //! The verdict: objectives against measures, and whether the measures can be trusted at all.
 //!
 //! Pure. Order matters and is deliberate: a run that cannot be trusted is inconclusive whatever its objectives say; a
-//! trusted run with a missed objective fails, even if another objective has no data; a trusted run with an objective
-//! without data is inconclusive; no data is never a pass.
+//! trusted run that was aborted fails; so does one with a missed objective, even if another objective has no data; a
+//! trusted run with an objective without data is inconclusive; no data is never a pass.
 
 use serde::{Deserialize, Serialize};
 
 use crate::analyze::{Summary, Value};
+use crate::fault::FaultRecord;
 use crate::record::collector::Outcome;
 use crate::scenario::{Objective, Scenario};
 use crate::units::{micros, show_count};
@@ -45,7 +46,7 @@ pub struct Judged {
 pub enum Verdict {
     /// Every objective held, and the measures can be trusted.
     Pass,
-    /// An objective did not hold, and the measures can be trusted.
+    /// An objective did not hold or an abort condition did, and the measures can be trusted.
     Fail,
     /// The measures cannot be trusted, or there were none.
     Inconclusive,
@@ -58,7 +59,7 @@ pub enum Verdict {
 pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
-    /// Why the run is inconclusive or partial, one sentence each.
+    /// Why the run is inconclusive, aborted or partial, one sentence each.
     pub reasons: Vec<String>,
     /// Each objective.
     pub objectives: Vec<Judged>,
@@ -73,15 +74,20 @@ pub fn judge(scenario: &Scenario, summary: &Summary) -> Judgement {
         .collect();
     let mut reasons = distrust(summary);
     reasons.extend(unsteady(scenario, summary));
-    let interrupted = matches!(
-        summary.end.as_ref().map(|end| &end.outcome),
-        Some(Outcome::Interrupted(_))
-    );
+    let outcome = summary.end.as_ref().map(|end| &end.outcome);
+    let interrupted = matches!(outcome, Some(Outcome::Interrupted(_)));
+    let aborted = match outcome {
+        Some(Outcome::Aborted(abort)) => Some(abort.sentence()),
+        _ => None,
+    };
+    let is_aborted = aborted.is_some();
+    let is_trusted = reasons.is_empty();
+    reasons.extend(aborted);
     let verdict = if interrupted {
         Verdict::Interrupted
-    } else if !reasons.is_empty() {
+    } else if !is_trusted {
         Verdict::Inconclusive
-    } else if objectives.iter().any(|judged| judged.held == Held::No) {
+    } else if is_aborted || objectives.iter().any(|judged| judged.held == Held::No) {
         Verdict::Fail
     } else if objectives.iter().any(|judged| judged.held == Held::NoData) {
         let missing = objectives
@@ -153,7 +159,8 @@ fn distrust(summary: &Summary) -> Vec<String> {
         ),
         Some(end) => {
             match &end.outcome {
-                Outcome::Finished => {}
+                // That a run was aborted is no reason to distrust it.
+                Outcome::Finished | Outcome::Aborted(_) => {}
                 Outcome::Interrupted(why) => {
                     reasons.push(format!("the run was interrupted ({why})"))
                 }
@@ -165,7 +172,12 @@ fn distrust(summary: &Summary) -> Vec<String> {
     if summary.cut_off && summary.end.is_some() {
         reasons.push("the last line of a file of the result folder is cut off".into());
     }
-    for fault in summary.faults.iter().filter(|fault| !fault.was_effective()) {
+    let outcome = summary.end.as_ref().map(|end| &end.outcome);
+    let is_aborted = matches!(outcome, Some(Outcome::Aborted(_)));
+    // What an aborted run did not come to is no fault that failed.
+    let not_due = |fault: &FaultRecord| is_aborted && fault.began_us.is_none() && !fault.failed;
+    let faults = summary.faults.iter();
+    for fault in faults.filter(|fault| !fault.was_effective() && !not_due(fault)) {
         let how = match (fault.began_us, fault.confirmed_us) {
             (None, _) => "did not happen",
             (_, None) => "did not take effect",

@@ -13,7 +13,7 @@ use super::storm::Storm;
 use crate::cause::ConnectFailure;
 use crate::fault::FaultRecord;
 use crate::plan::Plan;
-use crate::record::collector::{Outcome, RunEnd, Second};
+use crate::record::collector::{RunEnd, Second};
 use crate::record::interval::{BIN_US, BINS, INTERVAL_US, NodeSessions, Series};
 use crate::record::outage::{Change, OutageEvent};
 use crate::scenario::Hold;
@@ -323,9 +323,11 @@ impl<'a> Fold<'a> {
                 )
             });
         }
-        if let (Some(tunnels), Some(others), Outcome::Finished) =
-            (end.proxy.tunnel_lines, end.proxy.other_lines, &end.outcome)
-        {
+        if let (Some(tunnels), Some(others), true) = (
+            end.proxy.tunnel_lines,
+            end.proxy.other_lines,
+            end.outcome.was_orderly(),
+        ) {
             entries.push(Entry {
                 may_exceed: unanswered + self.silence.undecided,
                 ..Entry::exact(

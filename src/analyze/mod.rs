@@ -14,6 +14,7 @@ pub mod storm;
 pub mod thin;
 pub mod times;
 pub mod value;
+pub mod watch;
 
 pub use replay::replay;
 pub use scope::ScopeSummary;

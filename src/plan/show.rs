@@ -69,6 +69,19 @@ pub fn human(plan: &Plan) -> String {
             [objective.measure.to_string(), must, window(plan, objective)]
         }),
     );
+    if !scenario.abort_when.is_empty() {
+        text.push_str("\nAborted when\n");
+    }
+    table(
+        &mut text,
+        scenario.abort_when.iter().map(|condition| {
+            let bound = shown(condition.live.unit(), condition.bound);
+            let must = format!("{} {bound}", condition.comparison);
+            let time = Duration::from_secs(condition.seconds.into());
+            let held = format!("in every second for {}", show_duration(time));
+            [condition.live.to_string(), must, held]
+        }),
+    );
     text
 }
 
@@ -102,6 +115,15 @@ pub fn json(plan: &Plan) -> Value {
             "window": window(plan, objective),
         })
     });
+    let abort_when = scenario.abort_when.iter().map(|condition| {
+        json!({
+            "text": condition.text,
+            "live": condition.live.to_string(),
+            "comparison": condition.comparison.sign(),
+            "bound": condition.bound,
+            "for_s": condition.seconds,
+        })
+    });
     let settings: serde_json::Map<String, Value> = settings(scenario)
         .into_iter()
         .map(|Setting { key, shown }| {
@@ -125,6 +147,7 @@ pub fn json(plan: &Plan) -> Value {
         "phases": phases.collect::<Vec<_>>(),
         "faults": faults.collect::<Vec<_>>(),
         "objectives": objectives.collect::<Vec<_>>(),
+        "abort_when": abort_when.collect::<Vec<_>>(),
         "settings": settings,
     })
 }
@@ -189,8 +212,12 @@ fn load(plan: &Plan, from: Duration, to: Duration) -> String {
 }
 
 fn bound(objective: &Objective) -> String {
-    let bound = objective.bound;
-    match objective.measure.unit() {
+    shown(objective.measure.unit(), objective.bound)
+}
+
+/// A bound in its unit.
+fn shown(unit: Unit, bound: f64) -> String {
+    match unit {
         Unit::Share => show_share(bound),
         Unit::Seconds => show_duration(Duration::try_from_secs_f64(bound).unwrap_or(Duration::MAX)),
         Unit::PerSecond => format!("{bound}/s"),

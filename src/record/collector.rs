@@ -4,7 +4,7 @@
 //! that of the few seconds in flight, however long the run.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,7 @@ use super::outage::OutageEvent;
 use super::times::Times;
 use crate::cause::ConnectFailure;
 use crate::client::shard::{Report, ReportEnd};
+use crate::units::show_duration;
 
 /// Version of the files of a result folder. A newer one is refused, not guessed at.
 pub const SCHEMA: u32 = 1;
@@ -69,10 +70,43 @@ pub struct Second {
 pub enum Outcome {
     /// As planned.
     Finished,
+    /// By a condition of `abort_when`.
+    Aborted(Abort),
     /// By a signal.
     Interrupted(String),
     /// By something that broke: a process of the topology, the disk.
     Broken(String),
+}
+
+/// A condition that held for as long as it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Abort {
+    /// As the scenario states it.
+    pub condition: String,
+    /// From when on it held, in seconds since the start of the run.
+    pub since_s: u32,
+    /// When it had held long enough, in seconds since the start of the run.
+    pub at_s: u32,
+}
+
+impl Abort {
+    /// For people.
+    pub fn sentence(&self) -> String {
+        let time = |seconds: u32| show_duration(Duration::from_secs(seconds.into()));
+        format!(
+            "the run was aborted at {}: `{}` held in every second since {}",
+            time(self.at_s),
+            self.condition,
+            time(self.since_s)
+        )
+    }
+}
+
+impl Outcome {
+    /// Did faults heal and clients leave in order, so that all books are whole?
+    pub const fn was_orderly(&self) -> bool {
+        matches!(self, Self::Finished | Self::Aborted(_))
+    }
 }
 
 /// What one node says it accepted.

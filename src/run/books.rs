@@ -11,7 +11,7 @@ use crate::analyze::replay;
 use crate::error::Error;
 use crate::plan::Plan;
 use crate::record::access;
-use crate::record::collector::{NodeBooks, Outcome, ProxyBooks, RunEnd};
+use crate::record::collector::{NodeBooks, ProxyBooks, RunEnd};
 use crate::record::folder::Folder;
 use crate::scenario::{FaultKind, NodeId, ProxyFault};
 use crate::topology::{Incarnation, Topology};
@@ -31,7 +31,7 @@ pub(super) async fn close(
     folder: &Folder,
 ) -> Result<RunEnd, Error> {
     let hurry = measured.as_ref().map_or(true, |measured| measured.hurry);
-    let finished = matches!(&measured, Ok(measured) if measured.outcome == Outcome::Finished);
+    let finished = matches!(&measured, Ok(measured) if measured.outcome.was_orderly());
     let drained = finished && !hurry && wait_for_drain(topology, lost_workers(plan)).await;
     // Its last count is taken now, while all is quiet; one that is not had is not guessed.
     let is_counted = !hurry && topology.proxy_status().await.is_some();

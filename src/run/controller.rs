@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::containers;
 use super::signals::Signals;
 use super::thinner::Thinner;
+use crate::analyze::watch::Watch;
 use crate::client::fleet::{Fleet, Share};
 use crate::client::message::{Order, PROTOCOL};
 use crate::client::settings::settings;
@@ -146,6 +147,7 @@ pub(super) async fn measure(
         fleet,
         stop,
         collector,
+        watch: Watch::new(&plan.scenario.abort_when),
         faults,
         fault_on: None,
         stopping: None,
@@ -164,6 +166,7 @@ struct Controller<'a> {
     fleet: Fleet,
     stop: watch::Sender<bool>,
     collector: Collector,
+    watch: Watch,
     faults: Lines,
     fault_on: Option<String>,
     stopping: Option<Outcome>,
@@ -206,7 +209,7 @@ impl Controller<'_> {
                         self.hurry = true;
                         break;
                     }
-                    if self.stopping == Some(Outcome::Finished) {
+                    if self.stopping.as_ref().is_some_and(Outcome::was_orderly) {
                         // All is measured, only closing in order is cut short.
                         self.stopping = Some(Outcome::Interrupted(name.into()));
                         self.fleet.stop(true).await;
@@ -227,8 +230,8 @@ impl Controller<'_> {
                 report = self.fleet.report() => match report {
                     Some(report) => {
                         let lost = matches!(report.end, Some(ReportEnd::Lost(_)));
-                        self.take_report(report);
-                        if lost && !injecting {
+                        let is_over = self.take_report(report) || lost;
+                        if is_over && !injecting {
                             self.stop_fleet().await;
                         }
                     }
@@ -271,7 +274,7 @@ impl Controller<'_> {
         if self.measured_us == 0 {
             self.measured_us =
                 micros(Instant::now().saturating_duration_since(self.started)).max(1);
-            let orderly = self.stopping == Some(Outcome::Finished);
+            let orderly = self.stopping.as_ref().is_some_and(Outcome::was_orderly);
             self.progress.stage(if orderly {
                 "closing sessions …"
             } else {
@@ -281,16 +284,19 @@ impl Controller<'_> {
         }
     }
 
-    fn take_report(&mut self, report: ShardReport) {
+    /// Returns whether the seconds in it end the run.
+    fn take_report(&mut self, report: ShardReport) -> bool {
         if let Some(ReportEnd::Lost(why)) = &report.end {
             self.begin_stop(Outcome::Broken(why.clone()));
         }
         let load = &self.plan.load;
         let wanted = |second: u32| load.wanted(Duration::from_secs(u64::from(second) + 1));
+        let mut is_over = false;
         match self.collector.take(report, wanted) {
             Ok(seconds) => {
                 for second in &seconds {
                     self.show(second);
+                    is_over |= self.watch(second);
                 }
                 if self.stopping.is_none()
                     && let Err(error) = self.thinner.look(&mut self.collector, self.topology)
@@ -300,6 +306,21 @@ impl Controller<'_> {
             }
             Err(error) => self.lost_disk(&error),
         }
+        is_over
+    }
+
+    /// Ends the run when an abort condition has held for long enough; returns whether that is so.
+    fn watch(&mut self, second: &Second) -> bool {
+        if self.stopping.is_some() {
+            return false;
+        }
+        let Some(abort) = self.watch.add(second) else {
+            return false;
+        };
+        self.progress
+            .say(&format!("{}; healing and stopping", abort.sentence()));
+        self.begin_stop(Outcome::Aborted(abort));
+        true
     }
 
     fn take_fault(&mut self, record: &FaultRecord) {

@@ -1,19 +1,24 @@
-//! Reads objectives, word by word, so that a problem points at the word that is wrong.
+//! Reads objectives and abort conditions, word by word, so that a problem points at the word that is wrong.
 //!
 //! Pure.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use super::nearest::nearest;
 use super::problem::{Place, Problem};
-use super::reader::{Log, shortened};
+use super::reader::{Field, Log, shortened};
 use super::tree::{Item, Value};
-use super::{FaultId, Measure, Objective, Scope, section};
-use word::{FORM, Fall, Word, bound, check_sense, comparison, fall, measure, words};
+use super::{AbortCondition, FaultId, Measure, Objective, Scope, section};
+use word::{
+    CONDITION, FORM, Fall, Kind, OBJECTIVE, Word, bound, check_sense, comparison, fall, measure,
+    missing, words,
+};
 
+mod condition;
 mod word;
 
-/// Longest objective, in bytes.
+/// Longest sentence, in bytes.
 const LONGEST: usize = 300;
 
 pub(super) fn read(
@@ -23,19 +28,51 @@ pub(super) fn read(
     log: &Log,
 ) -> Vec<Objective> {
     let scopes = Scopes { phases, faults };
-    let mut objectives = Vec::new();
+    sentences(items, &OBJECTIVE, log, |text| scopes.parse(text))
+}
+
+/// Reads the abort conditions of a run of this length.
+pub(super) fn read_conditions(
+    items: &[Item],
+    duration: &Field<Duration>,
+    log: &Log,
+) -> Vec<AbortCondition> {
+    // A flag that shortens the run leaves the file's conditions idle on purpose.
+    let is_flag = matches!(duration.place, Some(Place::Flag { .. }));
+    let most = (duration.is_sound && !is_flag).then_some(duration.value);
+    sentences(items, &CONDITION, log, |text| {
+        condition::parse(text, most).map(Some)
+    })
+}
+
+/// Reads each item as a sentence; `None` is one that depends on something that has a problem of its own.
+fn sentences<T>(
+    items: &[Item],
+    kind: &Kind,
+    log: &Log,
+    parse: impl Fn(&str) -> Result<Option<T>, Fall>,
+) -> Vec<T> {
+    let mut read = Vec::new();
     for item in items {
         let Value::String(text) = &item.value else {
             log.add(
-                Problem::new("an objective must be a string")
+                Problem::new(format!("{} must be a string", kind.one))
                     .mark(Some(&item.place), format!("this is {}", item.value.what()))
-                    .help("write it like \"never_recovered == 0\""),
+                    .help(format!("write it like {}", kind.example)),
             );
             continue;
         };
-        match scopes.parse(text) {
-            Ok(Some(objective)) => objectives.push(objective),
-            Ok(None) => {}
+        let parsed = match text.len() > LONGEST {
+            true => Err(Fall {
+                title: format!("{} is longer than {LONGEST} bytes", kind.one),
+                span: 0..text.len(),
+                label: "too long".into(),
+                help: kind.form.into(),
+            }),
+            false => parse(text),
+        };
+        match parsed {
+            Ok(one) => read.extend(one),
             Err(fall) => {
                 let place = within(&item.place, text, fall.span);
                 log.add(
@@ -46,7 +83,7 @@ pub(super) fn read(
             }
         }
     }
-    objectives
+    read
 }
 
 /// The place of some bytes of a string: behind its opening quote, provided that it has no escapes before them.
@@ -69,29 +106,18 @@ struct Scopes<'a> {
 impl Scopes<'_> {
     /// `None` when it names something that has a problem of its own.
     fn parse(&self, text: &str) -> Result<Option<Objective>, Fall> {
-        if text.len() > LONGEST {
-            return Err(Fall {
-                title: format!("an objective is longer than {LONGEST} bytes"),
-                span: 0..text.len(),
-                label: "too long".into(),
-                help: FORM.into(),
-            });
-        }
         let words = words(text);
         let mut rest = words.iter();
         let end = text.trim_end().len();
-        let missing = |what: &str| Fall {
-            title: format!("the objective has no {what}"),
-            span: end..end,
-            label: format!("{what} expected here"),
-            help: FORM.into(),
-        };
+        let missing = |what: &str| missing(&OBJECTIVE, what, end);
         let word = rest.next().ok_or_else(|| missing("measure"))?;
         let measure = measure(word)?;
         let comparison = comparison(rest.next().ok_or_else(|| missing("comparison"))?)?;
         let value = rest.next().ok_or_else(|| missing("value"))?;
-        let bound = bound(measure, value, rest.clone().next())?;
-        check_sense(measure, comparison, bound, word.span.start..value.span.end)?;
+        let subject = (word.text, measure.unit());
+        let bound = bound(subject, value, rest.clone().next(), FORM)?;
+        let span = word.span.start..value.span.end;
+        check_sense(&OBJECTIVE, subject, comparison, bound, span)?;
         let scope = self.scope(measure, word, rest.as_slice(), end)?;
         Ok(scope.map(|scope| Objective {
             text: text.to_owned(),

@@ -66,6 +66,11 @@ fn read(root: &Table, path: &Path, log: &Log) -> Scenario {
         "objectives",
         "write it like objectives = [\"never_recovered == 0\"]",
     );
+    let conditions = top.list(
+        "abort_when",
+        "write it like abort_when = [\"connected < 10% for 10s\"]",
+    );
+    let abort_when = grammar::read_conditions(conditions, &duration, log);
     let topology = section::topology::read(&mut top, path.parent());
     let clients = section::clients::read(&mut top, &duration);
     let (traffic, heartbeat) = section::talk::read(&mut top);
@@ -96,6 +101,7 @@ fn read(root: &Table, path: &Path, log: &Log) -> Scenario {
         phases: phases.value,
         faults: faults.value,
         objectives,
+        abort_when,
         given: Default::default(),
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub mod abort;
 pub mod fault;
 mod grammar;
 mod kind;
@@ -20,6 +21,7 @@ mod reader;
 mod section;
 mod tree;
 
+pub use abort::{AbortCondition, Live};
 pub use fault::{
     ClientFault, Cut, Fault, FaultId, FaultKind, Goodbye, Hold, Link, LinkFault, NodeFault,
     ProxyFault, Target, Trouble,
@@ -59,6 +61,8 @@ pub struct Scenario {
     pub faults: Vec<Fault>,
     /// What must hold.
     pub objectives: Vec<Objective>,
+    /// What ends the run before its time.
+    pub abort_when: Vec<AbortCondition>,
     /// The dotted keys that were stated (`clients.count`, `faults.kill-n2.at`); all other values are defaults.
     pub given: BTreeMap<String, Given>,
 }

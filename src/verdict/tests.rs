@@ -1,7 +1,7 @@
 use super::*;
 use crate::analyze::ScopeSummary;
 use crate::analyze::books::Entry;
-use crate::record::collector::{ProxyBooks, RunEnd};
+use crate::record::collector::{Abort, ProxyBooks, RunEnd};
 use crate::record::generator::Health;
 use crate::scenario::{Comparison, Measure, Scope};
 
@@ -112,4 +112,65 @@ fn an_interrupted_run_is_its_own_verdict() {
         s.end.as_mut().unwrap().outcome = Outcome::Interrupted("SIGINT".into())
     });
     assert_eq!(judgement.verdict, Verdict::Interrupted);
+}
+
+fn abort(summary: &mut Summary) {
+    summary.end.as_mut().unwrap().outcome = Outcome::Aborted(Abort {
+        condition: "connected < 10% for 10s".into(),
+        since_s: 32,
+        at_s: 42,
+    });
+}
+
+#[test]
+fn an_aborted_run_fails_with_the_condition_as_reason_whatever_its_objectives_say() {
+    for objectives in [
+        vec![],
+        vec![objective("handshake.success", Comparison::Equal, 1.0)],
+        vec![objective("rtt.p99", Comparison::Less, 1.0)],
+    ] {
+        let judgement = judged(objectives, abort);
+        assert_eq!(judgement.verdict, Verdict::Fail);
+        assert_eq!(
+            judgement.reasons,
+            [
+                "the run was aborted at 42s: `connected < 10% for 10s` held in every second since 32s"
+            ]
+        );
+    }
+}
+
+#[test]
+fn an_aborted_run_that_cannot_be_trusted_is_inconclusive() {
+    let judgement = judged(vec![], |summary| {
+        abort(summary);
+        summary.books[0].theirs.1 = 2;
+    });
+    assert_eq!(judgement.verdict, Verdict::Inconclusive);
+    assert_eq!(judgement.reasons.len(), 2, "{:?}", judgement.reasons);
+}
+
+#[test]
+fn an_aborted_run_owes_no_fault_that_it_did_not_come_to_but_every_one_that_began() {
+    let fault = |began_us: Option<u64>| {
+        let text = "duration = '60s'\n[clients]\ncount = 1\n[[faults]]\nkind = 'restart-proxy'\nat = '10s'\n";
+        let plan =
+            crate::plan::Plan::new(crate::scenario::load("x.toml".as_ref(), text, &[]).unwrap());
+        FaultRecord {
+            began_us,
+            ..FaultRecord::planned(crate::plan::OccurrenceId(0), &plan.faults[0])
+        }
+    };
+    let verdict = |began_us, is_aborted| {
+        judged(vec![], |summary| {
+            summary.faults.push(fault(began_us));
+            if is_aborted {
+                abort(summary);
+            }
+        })
+        .verdict
+    };
+    assert_eq!(verdict(None, true), Verdict::Fail);
+    assert_eq!(verdict(Some(1), true), Verdict::Inconclusive);
+    assert_eq!(verdict(None, false), Verdict::Inconclusive);
 }

@@ -1,4 +1,4 @@
-//! The words of an objective one by one: measure, comparison and value.
+//! The words of a sentence one by one: measure, comparison and value. Objectives and abort conditions share them.
 //!
 //! Pure.
 
@@ -11,17 +11,44 @@ use crate::scenario::reader::shortened;
 use crate::scenario::{Comparison, Measure};
 use crate::units;
 
-/// How to write one.
-pub(super) const FORM: &str = "an objective reads MEASURE OP VALUE [in PHASE | after FAULT], such as \"outage.p99 < 10s after kill-n2\"";
+/// What kind of sentence is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kind {
+    /// What it is called: "objective".
+    pub(super) noun: &'static str,
+    /// The same with its article.
+    pub(super) one: &'static str,
+    /// How to write one.
+    pub(super) form: &'static str,
+    /// A whole one.
+    pub(super) example: &'static str,
+}
 
-/// A word and its bytes within the objective.
+pub(super) const OBJECTIVE: Kind = Kind {
+    noun: "objective",
+    one: "an objective",
+    form: "an objective reads MEASURE OP VALUE [in PHASE | after FAULT], such as \"outage.p99 < 10s after kill-n2\"",
+    example: "\"never_recovered == 0\"",
+};
+
+pub(super) const CONDITION: Kind = Kind {
+    noun: "abort condition",
+    one: "an abort condition",
+    form: "an abort condition reads LIVE OP VALUE for TIME, such as \"connected < 10% for 10s\"",
+    example: "\"connected < 10% for 10s\"",
+};
+
+/// How to write an objective.
+pub(super) const FORM: &str = OBJECTIVE.form;
+
+/// A word and its bytes within the sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Word<'t> {
     pub(super) text: &'t str,
     pub(super) span: Range<usize>,
 }
 
-/// What is wrong with an objective, and which bytes of it.
+/// What is wrong with a sentence, and which bytes of it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Fall {
     pub(super) title: String,
@@ -41,6 +68,16 @@ pub(super) fn fall(
         span: word.span.clone(),
         label: label.into(),
         help: help.into(),
+    }
+}
+
+/// A word that is not there, at the end of a sentence.
+pub(super) fn missing(kind: &Kind, what: &str, end: usize) -> Fall {
+    Fall {
+        title: format!("the {} has no {what}", kind.noun),
+        span: end..end,
+        label: format!("{what} expected here"),
+        help: kind.form.into(),
     }
 }
 
@@ -132,12 +169,16 @@ pub(super) fn comparison(word: &Word<'_>) -> Result<Comparison, Fall> {
     ))
 }
 
+/// Words that a value may be followed by.
+const LINKS: [&str; 3] = ["in", "after", "for"];
+
 pub(super) fn bound(
-    measure: Measure,
+    (name, unit): (&str, Unit),
     word: &Word<'_>,
     next: Option<&Word<'_>>,
+    form: &'static str,
 ) -> Result<f64, Fall> {
-    let (kind, parsed) = match measure.unit() {
+    let (kind, parsed) = match unit {
         Unit::Share => ("share", units::parse_share(word.text)),
         Unit::Count => ("count", units::parse_count(word.text).map(f64::from)),
         Unit::Seconds => (
@@ -152,14 +193,14 @@ pub(super) fn bound(
         ),
     };
     parsed.map_err(|sentence| {
-        let (label, help) = sentence.split_once("; ").unwrap_or((&sentence, FORM));
+        let (label, help) = sentence.split_once("; ").unwrap_or((&sentence, form));
         let is_split = next.is_some_and(|next| {
             next.text
                 .chars()
                 .all(|c| c.is_alphabetic() || c == '%' || c == '/')
         });
         let help = match (is_split, next) {
-            (true, Some(next)) if next.text != "in" && next.text != "after" => {
+            (true, Some(next)) if !LINKS.contains(&next.text) => {
                 format!(
                     "write {}{} without a space",
                     shortened(word.text),
@@ -170,7 +211,7 @@ pub(super) fn bound(
         };
         fall(
             word,
-            format!("`{measure}` is compared with a {kind}"),
+            format!("`{name}` is compared with a {kind}"),
             shortened(label),
             help,
         )
@@ -179,12 +220,13 @@ pub(super) fn bound(
 
 /// Refuses what holds whatever happens, or never: no run could tell anything about it.
 pub(super) fn check_sense(
-    measure: Measure,
+    kind: &Kind,
+    (name, unit): (&str, Unit),
     comparison: Comparison,
     bound: f64,
     span: Range<usize>,
 ) -> Result<(), Fall> {
-    let most = if measure.unit() == Unit::Share {
+    let most = if unit == Unit::Share {
         1.0
     } else {
         f64::INFINITY
@@ -204,10 +246,10 @@ pub(super) fn check_sense(
     }
     let what = if never { "never" } else { "always" };
     Err(Fall {
-        title: format!("the objective {what} holds"),
+        title: format!("the {} {what} holds", kind.noun),
         span,
         label: format!(
-            "`{measure}` lies {}",
+            "`{name}` lies {}",
             if most == 1.0 {
                 "between 0% and 100%"
             } else {
