@@ -2,6 +2,8 @@
 //!
 //! What a client keeps between sessions is in [`Memory`], and is small: a fleet has as many as clients.
 
+use std::time::Duration;
+
 use tokio::time::sleep_until;
 
 use super::schedule::Grid;
@@ -137,17 +139,18 @@ async fn stay(shard: &Shard, memory: &mut Memory, mut due_us: u64, end_us: u64) 
         }
         // Boxes of their own for the attempt and the session: a client has one or the other, and each is freed with
         // what it needed.
-        match Box::pin(attempt(shard, memory, due_us, end_us)).await {
+        let away_us = match Box::pin(attempt(shard, memory, due_us, end_us)).await {
             Attempted::Leave => return Leave::Wanted,
-            Attempted::Failed => {}
+            Attempted::Failed { retry_after } => asked_away_us(shard, retry_after),
             Attempted::Opened(connected, opened_us) => {
                 let Connected { stream, node, .. } = unboxed(connected);
                 let ended = Box::pin(session::run(shard, memory, stream, opened_us, end_us)).await;
                 if note_ended(shard, memory, ended, node, opened_us) == SessionEnd::Local {
                     return Leave::Wanted;
                 }
+                0
             }
-        }
+        };
         let Some(delay) = memory
             .backoff
             .next(&shard.settings.reconnect, &mut memory.rng)
@@ -160,7 +163,16 @@ async fn stay(shard: &Shard, memory: &mut Memory, mut due_us: u64, end_us: u64) 
             shard.sleep_until(end_us).await;
             return Leave::GaveUp;
         };
-        due_us = shard.now_us() + micros(delay);
+        // The delay of its own comes on top, or all that were refused would be back in the same moment.
+        due_us = shard.now_us() + away_us + micros(delay);
+    }
+}
+
+/// How long a refusal keeps the client away, in µs; a browser never hears of it.
+fn asked_away_us(shard: &Shard, retry_after: Duration) -> u64 {
+    match shard.settings.reconnect.retry_after {
+        true => micros(retry_after),
+        false => 0,
     }
 }
 
@@ -174,8 +186,8 @@ fn unboxed<T>(boxed: Box<T>) -> T {
 enum Attempted {
     /// With a session, at this time.
     Opened(Box<Connected>, u64),
-    /// Without one.
-    Failed,
+    /// Without one, and asked to stay away for so long.
+    Failed { retry_after: Duration },
     /// The client is to leave.
     Leave,
 }
@@ -211,11 +223,12 @@ async fn attempt(shard: &Shard, memory: &mut Memory, due_us: u64, end_us: u64) -
             Attempted::Opened(Box::new(connected), now_us)
         }
         Err(failed) => {
+            let retry_after = failed.retry_after;
             shard
                 .recorder
                 .borrow_mut()
                 .failed(memory.slot, now_us, failed.cause, failed.example);
-            Attempted::Failed
+            Attempted::Failed { retry_after }
         }
     }
 }

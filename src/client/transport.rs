@@ -88,6 +88,8 @@ pub struct Failed {
     pub request_sent: bool,
     /// What an unusual answer or error said, at most 160 bytes; `None` for causes that say it all.
     pub example: Option<Box<str>>,
+    /// How long a 429 or 503 asked to stay away (`Retry-After`); zero when nothing did.
+    pub retry_after: Duration,
 }
 
 /// The WebSocket settings of clients and nodes, in one place.
@@ -116,12 +118,17 @@ pub async fn connect(attempt: Attempt<'_>) -> Result<Connected, Failed> {
     // Boxed, since its state is several times that of an idle client, and the task that awaits it lives on.
     match Box::pin(run(attempt, &mut progress)).await {
         Ok(connected) => Ok(connected),
-        Err(Reason { cause, example }) => Err(Failed {
+        Err(Reason {
+            cause,
+            example,
+            retry_after,
+        }) => Err(Failed {
             cause,
             connect: progress.connect,
             elapsed: progress.start.elapsed(),
             request_sent: progress.request_sent,
             example,
+            retry_after,
         }),
     }
 }
@@ -135,6 +142,7 @@ struct Progress {
 struct Reason {
     cause: ConnectFailure,
     example: Option<Box<str>>,
+    retry_after: Duration,
 }
 
 impl Reason {
@@ -142,8 +150,8 @@ impl Reason {
         let mut example = text.to_string();
         example.truncate(example.floor_char_boundary(160));
         Self {
-            cause,
             example: Some(example.into()),
+            ..cause.into()
         }
     }
 }
@@ -153,6 +161,7 @@ impl From<ConnectFailure> for Reason {
         Self {
             cause,
             example: None,
+            retry_after: Duration::ZERO,
         }
     }
 }
@@ -256,6 +265,13 @@ fn check(response: &Response, key: &Key) -> Result<(), Reason> {
     let wrong = |text: &str| Err(Reason::unusual(ConnectFailure::Protocol, text));
     if response.status != 101 {
         let cause = ConnectFailure::from_status(response.status);
+        // Elsewhere the header means something else, or nothing.
+        if let (429 | 503, Some(seconds)) = (response.status, response.retry_after_s) {
+            return Err(Reason {
+                retry_after: Duration::from_secs(seconds.into()),
+                ..cause.into()
+            });
+        }
         if cause != ConnectFailure::StatusOther {
             return Err(cause.into());
         }

@@ -55,6 +55,8 @@ pub struct Response {
     pub node: Option<Box<str>>,
     /// `Server`, which tells a proxy's own error pages from a node's.
     pub server: Option<Box<str>>,
+    /// `Retry-After` in seconds; `None` when there is none, or a date, which says nothing on a clock that is not ours.
+    pub retry_after_s: Option<u32>,
 }
 
 /// A head and its length in bytes.
@@ -151,6 +153,7 @@ impl Response {
             has_extras: false,
             node: None,
             server: None,
+            retry_after_s: None,
         };
         let mut accepts = 0;
         for header in raw.headers.iter() {
@@ -171,6 +174,7 @@ impl Response {
                 }
                 () if named(header, crate::wire::NODE_HEADER) => response.node = text(value),
                 () if named(header, "server") => response.server = text(value),
+                () if named(header, "retry-after") => response.retry_after_s = seconds(value),
                 () => {}
             }
         }
@@ -190,6 +194,17 @@ fn lists(value: &[u8], token: &str) -> bool {
     value
         .split(|byte| *byte == b',')
         .any(|part| part.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+}
+
+/// Digits and nothing else (RFC 9110 section 10.2.3); more than fit are as many as fit.
+fn seconds(value: &[u8]) -> Option<u32> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let digits = value.iter().map(|digit| u32::from(digit - b'0'));
+    Some(digits.fold(0, |sum: u32, digit| {
+        sum.saturating_mul(10).saturating_add(digit)
+    }))
 }
 
 fn text(value: &[u8]) -> Option<Box<str>> {

@@ -96,6 +96,25 @@ fn a_switching_response_is_read() {
 }
 
 #[test]
+fn a_retry_after_is_seconds_or_nothing() {
+    for (value, want) in [
+        ("7", Some(7)),
+        (" 120 ", Some(120)),
+        ("0", Some(0)),
+        ("99999999999", Some(u32::MAX)),
+        ("", None),
+        ("+5", None),
+        ("-5", None),
+        ("1.5", None),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", None),
+    ] {
+        let text = format!("HTTP/1.1 503 Service Unavailable\r\nretry-after:{value}\r\n\r\n");
+        let (head, _) = Response::parse(text.as_bytes()).unwrap().unwrap();
+        assert_eq!(head.retry_after_s, want, "{value:?}");
+    }
+}
+
+#[test]
 fn two_keys_are_none() {
     let text = b"GET / HTTP/1.1\r\nSec-WebSocket-Key: a\r\nSec-WebSocket-Key: b\r\n\r\n";
     assert_eq!(Request::parse(text).unwrap().unwrap().0.key, None);

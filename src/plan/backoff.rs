@@ -108,6 +108,7 @@ mod tests {
             base: Duration::from_millis(base_ms),
             cap: Duration::from_millis(cap_ms),
             attempts: None,
+            retry_after: false,
         }
     }
 

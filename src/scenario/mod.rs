@@ -232,6 +232,8 @@ pub struct Reconnect {
     pub cap: Duration,
     /// Attempts in a row before the client gives up for good; `None`: never.
     pub attempts: Option<u32>,
+    /// After a 429 or 503 with a `Retry-After` in seconds, that time comes before the delay.
+    pub retry_after: bool,
 }
 
 /// How the reconnect delay grows with failed attempts.

@@ -6,6 +6,7 @@ mod command;
 mod ends;
 mod faults;
 mod links;
+mod reconnect;
 mod scenarios;
 mod support;
 mod thin;

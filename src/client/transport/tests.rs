@@ -211,6 +211,35 @@ async fn a_status_is_its_own_cause() {
 }
 
 #[tokio::test]
+async fn only_a_429_or_503_asks_to_stay_away() {
+    for (text, cause, seconds) in [
+        (
+            "HTTP/1.1 503 S\r\nRetry-After: 7\r\n\r\n",
+            ConnectFailure::Status503,
+            7,
+        ),
+        (
+            "HTTP/1.1 429 T\r\nretry-after: 3\r\n\r\n",
+            ConnectFailure::Status429,
+            3,
+        ),
+        ("HTTP/1.1 503 S\r\n\r\n", ConnectFailure::Status503, 0),
+        (
+            "HTTP/1.1 502 B\r\nRetry-After: 7\r\n\r\n",
+            ConnectFailure::Status502,
+            0,
+        ),
+    ] {
+        let failed = answer(text).await;
+        assert_eq!(
+            (failed.cause, failed.retry_after),
+            (cause, Duration::from_secs(seconds)),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_is_no_upgrade_is_protocol() {
     for text in [
         "SSH-2.0-OpenSSH_9.6\r\n",

@@ -192,6 +192,7 @@ fn reconnect(list: &mut List, scenario: &Scenario) {
         .attempts
         .map_or("without end".into(), |most| show_count(most.into()));
     list.add("reconnect.attempts", attempts);
+    list.add("reconnect.retry_after", reconnect.retry_after.to_string());
 }
 
 /// As it would be written in the file.

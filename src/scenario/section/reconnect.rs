@@ -30,6 +30,8 @@ pub(in crate::scenario) fn read(top: &mut Reader<'_>) -> Reconnect {
     let cap = table.get("cap", kind::timeout).or(Duration::from_secs(30));
     let attempts = table.get("attempts", kind::count_in(1, 1_000_000));
 
+    let retry_after = table.get("retry_after", kind::switch).or(false);
+
     let log = table.log();
     if policy.value == Policy::None {
         let (why, help) = ("nobody reconnects", "remove it, or choose another policy");
@@ -37,6 +39,9 @@ pub(in crate::scenario) fn read(top: &mut Reader<'_>) -> Reconnect {
         no_effect(log, &base, &policy, why, help);
         no_effect(log, &cap, &policy, why, help);
         no_effect(log, &attempts, &policy, why, help);
+        if retry_after.value {
+            no_effect(log, &retry_after, &policy, why, help);
+        }
     } else if policy.value == Policy::Constant && jitter.value != Jitter::Decorrelated {
         no_effect(
             log,
@@ -69,5 +74,6 @@ pub(in crate::scenario) fn read(top: &mut Reader<'_>) -> Reconnect {
         base: base.value,
         cap: cap.value,
         attempts: attempts.value,
+        retry_after: retry_after.value,
     }
 }
