@@ -19,7 +19,7 @@ pub struct Entry {
     pub theirs: (String, u64),
     /// How many more `theirs` may be, because attempts ended without an answer.
     pub may_exceed: u64,
-    /// How many fewer `theirs` may be, because their last count could not be read.
+    /// How many fewer `theirs` may be, because their last count could not be read, or they ended unheard of.
     pub may_lack: u64,
 }
 

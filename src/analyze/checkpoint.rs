@@ -38,6 +38,9 @@ struct Sums {
     cuts: u64,
     /// Silent cuts, and those of them that are undecided.
     silence: (u64, u64),
+    /// Sessions that nginx may have ended before it heard of their end.
+    #[serde(default)]
+    untold: u64,
     uncounted: u64,
     opened_blind: u64,
     timed: [u64; Series::ALL.len()],
@@ -65,6 +68,7 @@ impl Fold<'_> {
                 out: self.out,
                 cuts: self.cuts,
                 silence: (self.silence.cuts, self.silence.undecided),
+                untold: self.silence.untold,
                 uncounted: self.uncounted,
                 opened_blind: self.opened_blind,
                 timed: self.timed,
@@ -95,6 +99,7 @@ impl<'a> Fold<'a> {
             fresh.adopt(saved);
         }
         (fold.silence.cuts, fold.silence.undecided) = sums.silence;
+        fold.silence.untold = sums.untold;
         Self {
             books: sums.books,
             connected: sums.connected,

@@ -330,6 +330,7 @@ impl<'a> Fold<'a> {
         ) {
             entries.push(Entry {
                 may_exceed: unanswered + self.silence.undecided,
+                may_lack: self.silence.untold,
                 ..Entry::exact(
                     format!(
                         "tunnels ended, less {} cut by the end of nginx or a worker, which log none",

@@ -4,6 +4,7 @@
 mod abort;
 mod command;
 mod ends;
+mod everything;
 mod faults;
 mod links;
 mod reconnect;
