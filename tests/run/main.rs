@@ -4,6 +4,7 @@
 mod command;
 mod ends;
 mod faults;
+mod left;
 mod links;
 mod scenarios;
 mod support;
