@@ -167,7 +167,7 @@ impl Compose {
         let before = proxy.at(proxy.port);
         self.begin(proxy).await?;
         let now = proxy.at(proxy.port);
-        if before != now && self.endpoint() == before {
+        if before != now && self.endpoint.get() == Some(&before) {
             return Err(ComposeError::Moved {
                 service: proxy.name.clone(),
                 before: before.ip().to_string(),
@@ -219,9 +219,19 @@ impl Compose {
 
     pub(super) fn proxy(&self) -> Result<&Service, TopologyError> {
         let last = self.proxies.get().and_then(|proxies| proxies.last());
-        last.ok_or_else(|| TopologyError::State {
-            name: "the proxy".into(),
-            state: "not part of this topology",
-        })
+        last.ok_or_else(without_proxy)
+    }
+
+    /// The one that clients connect to.
+    pub(super) fn first_proxy(&self) -> Result<&Service, TopologyError> {
+        let first = self.proxies.get().and_then(|proxies| proxies.first());
+        first.ok_or_else(without_proxy)
+    }
+}
+
+fn without_proxy() -> TopologyError {
+    TopologyError::State {
+        name: "the proxy".into(),
+        state: "not part of this topology",
     }
 }
