@@ -56,9 +56,17 @@ impl Compose {
             }
             sleep(POLL).await;
         }
-        match self.engine.state(&proxy.id).await?.life {
-            Life::Running => Ok(self.engine.inmates(&proxy.id).await?.len()),
-            _ => Ok(0),
+        self.crowd(proxy).await
+    }
+
+    /// How many processes it has; none when it has ended, be it while we look.
+    async fn crowd(&self, proxy: &Service) -> Result<usize, TopologyError> {
+        match self.engine.inmates(&proxy.id).await {
+            Ok(inmates) => Ok(inmates.len()),
+            Err(error) => match self.engine.state(&proxy.id).await?.life {
+                Life::Running => Err(error.into()),
+                _ => Ok(0),
+            },
         }
     }
 
@@ -69,12 +77,11 @@ impl Compose {
     /// The engine does not do it.
     pub async fn kill_proxy(&self) -> Result<usize, TopologyError> {
         let proxy = self.proxy()?;
-        if self.engine.state(&proxy.id).await?.life != Life::Running {
-            self.counters.end();
-            return Ok(0);
+        let inmates = self.crowd(proxy).await?;
+        match inmates {
+            0 => self.counters.end(),
+            _ => self.end_proxy("KILL").await?,
         }
-        let inmates = self.engine.inmates(&proxy.id).await?.len();
-        self.end_proxy("KILL").await?;
         Ok(inmates)
     }
 
