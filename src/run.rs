@@ -221,6 +221,7 @@ fn spec(request: &Request, folder: &Folder, exe: &Path) -> Spec {
             results,
             keep: request.keep,
             wssoak_exe,
+            relays: Relays::of(scenario),
         }),
     }
 }

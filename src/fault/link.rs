@@ -8,9 +8,8 @@ use crate::units::{micros, show_count};
 pub(super) async fn begin(
     fault: &LinkFault,
     nodes: &[NodeId],
-    links: Option<&Links>,
+    links: &Links,
 ) -> Result<String, TopologyError> {
-    let links = links.ok_or_else(without_relay)?;
     let answer = links
         .order(place(fault, nodes), order(&fault.trouble))
         .await?;
@@ -24,26 +23,17 @@ pub(super) async fn begin(
 pub(super) async fn heal(
     fault: &LinkFault,
     nodes: &[NodeId],
-    links: Option<&Links>,
+    links: &Links,
 ) -> Result<String, TopologyError> {
     if let Order::Strike(_) = order(&fault.trouble) {
         return Ok(String::new());
     }
-    let links = links.ok_or_else(without_relay)?;
     let clear = Order::Set(Rules::default());
     let answer = links.order(place(fault, nodes), clear).await?;
     Ok(format!(
         "clear again for {} open tunnels",
         show_count(answer.applied)
     ))
-}
-
-/// The scenario has been refused before it comes to that.
-fn without_relay() -> TopologyError {
-    TopologyError::State {
-        name: "the link".into(),
-        state: "without a relay",
-    }
 }
 
 fn place<'a>(fault: &LinkFault, nodes: &'a [NodeId]) -> Link<'a> {

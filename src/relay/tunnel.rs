@@ -89,8 +89,9 @@ async fn dial(client: &TcpStream, to: SocketAddr) -> std::io::Result<TcpStream> 
     };
     socket.set_nodelay(true)?;
     // The client's own loopback address, so that `ip_hash` sees what it would see without a relay, and ports do not
-    // run out. The first address is everybody's, and left to the kernel.
+    // run out. The first address is everybody's, and left to the kernel. From none of them a container is reached.
     if let IpAddr::V4(source) = client.peer_addr()?.ip()
+        && to.ip().is_loopback()
         && source.is_loopback()
         && source != Ipv4Addr::LOCALHOST
     {

@@ -40,9 +40,10 @@ pub(super) async fn close(
     } else {
         None
     };
-    let relays = match topology.links() {
-        Some(links) if !hurry => links.stats().await,
-        _ => Vec::new(),
+    let relays = if hurry {
+        Vec::new()
+    } else {
+        topology.links().stats().await
     };
     let teardown = if hurry {
         topology.abort().await

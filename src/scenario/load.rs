@@ -82,7 +82,6 @@ fn read(root: &Table, path: &Path, log: &Log) -> Scenario {
         nginx: &topology.value.nginx,
         traffic: &traffic,
         heartbeat: &heartbeat,
-        has_containers: topology.value.compose.is_some(),
     };
     let faults = section::faults::read(&mut top, &world);
     let phases = section::phases::read(&mut top, &duration, &clients.ramp, &faults);

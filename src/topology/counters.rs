@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::http::{self, HttpError};
+use super::http::{self, HttpError, Response};
 use super::lives::{Incarnation, ProxySample};
 use super::nginx::status::StubStatus;
 
@@ -64,21 +64,34 @@ impl Counters {
 
     /// One poll, booked on the present life. The caller has the turn.
     pub(super) async fn poll(&self) -> Option<ProxySample> {
-        let address = self.address.get()?;
+        let present = self.lives.borrow().len().checked_sub(1)?;
+        let response = self.ask(self.address.get()?, "/", ANSWER).await?;
+        let mut lives = self.lives.borrow_mut();
+        let life = lives.get_mut(present)?;
+        let sample = ProxySample {
+            status: StubStatus::parse(&response.body)?,
+            polls: life.polls,
+            polls_undecided: life.polls_undecided,
+        };
+        life.last = Some(sample);
+        Some(sample)
+    }
+
+    /// A request of ours to the way that leads to the nodes, booked as a poll is, since nginx counts it as well.
+    pub(super) async fn pass(&self, at: SocketAddr, path: &str, within: Duration) {
+        let _turn = self.turn().await;
+        self.ask(at, path, within).await;
+    }
+
+    async fn ask(&self, at: SocketAddr, path: &str, within: Duration) -> Option<Response> {
         let life = self.lives.borrow().len().checked_sub(1)?;
-        let answer = http::request(address, "GET", "/", "", ANSWER).await;
+        let answer = http::request(at, "GET", path, "", within).await;
         let mut lives = self.lives.borrow_mut();
         let life = lives.get_mut(life)?;
         match answer {
             Ok(response) => {
                 life.polls += 1;
-                let sample = ProxySample {
-                    status: StubStatus::parse(&response.body)?,
-                    polls: life.polls,
-                    polls_undecided: life.polls_undecided,
-                };
-                life.last = Some(sample);
-                Some(sample)
+                Some(response)
             }
             Err(HttpError::Connect { .. }) => None,
             Err(HttpError::NoAnswer { .. }) => {

@@ -177,12 +177,9 @@ impl Topology {
         either!(self, topology => topology.reconfigure_proxy(nginx).await)
     }
 
-    /// The relays in its links; a topology of containers has none.
-    pub const fn links(&self) -> Option<&Links> {
-        match self {
-            Self::Bundled(bundled) => Some(bundled.links()),
-            Self::Compose(_) => None,
-        }
+    /// The relays in its links.
+    pub const fn links(&self) -> &Links {
+        either!(self, topology => topology.links())
     }
 
     /// Logs of containers are the compose file's to limit.

@@ -101,6 +101,26 @@ impl Links {
         Ok(())
     }
 
+    /// The same where nginx has been told already that they are.
+    pub(super) async fn start_upstream_at(
+        &self,
+        listens: Vec<SocketAddr>,
+        nodes: Vec<SocketAddr>,
+        exits: &Exits,
+    ) -> Result<(), TopologyError> {
+        let relays = self.upstream.iter().zip(listens.into_iter().zip(nodes));
+        let starts = relays
+            .map(|((_, relay), (listen, node))| relay.start_at(&self.spec, listen, node, exits));
+        try_join_all(starts).await?;
+        Ok(())
+    }
+
+    /// Has a connection reached one of the relays in front of the nodes?
+    pub(super) async fn is_upstream_reached(&self) -> bool {
+        let asked = join_all(self.upstream.iter().map(|(_, relay)| relay.stats())).await;
+        asked.into_iter().flatten().any(|stats| stats.accepted > 0)
+    }
+
     /// What nginx connects to instead of the nodes.
     pub(super) fn upstream(&self) -> Option<Vec<SocketAddr>> {
         let addresses = self.upstream.iter().map(|(_, relay)| relay.address());

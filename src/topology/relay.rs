@@ -74,7 +74,7 @@ impl Relay {
         self.address.get()
     }
 
-    /// Starts it on a fresh port; returns when it accepts connections.
+    /// Starts it on a fresh port of loopback; returns when it accepts connections.
     pub(super) async fn start(
         &self,
         spec: &RelaySpec,
@@ -86,18 +86,26 @@ impl Relay {
             tries -= 1;
             let fresh = ports::fresh(1).map_err(|e| TopologyError::io("choosing a port", e))?;
             let port = fresh.first().copied().unwrap_or_default();
-            self.address.set((Ipv4Addr::LOCALHOST, port).into());
-            match self.start_part(spec, to, exits).await {
-                Ok(part) => {
-                    self.parts.borrow_mut().push(part);
-                    break;
-                }
-                // Another run was faster.
-                Err(TopologyError::Start { .. }) if tries > 0 && !ports::is_free(port) => {}
-                Err(error) => return Err(error),
+            let listen = (Ipv4Addr::LOCALHOST, port).into();
+            match self.start_at(spec, listen, to, exits).await {
+                // Another run was faster; later parts find the port taken by the first.
+                Err(TopologyError::Start { .. })
+                    if tries > 0 && self.parts.borrow().is_empty() && !ports::is_free(port) => {}
+                result => return result,
             }
         }
-        for _ in 1..self.count {
+    }
+
+    /// Starts it where others have been told already that it is; returns when it accepts connections.
+    pub(super) async fn start_at(
+        &self,
+        spec: &RelaySpec,
+        listen: SocketAddr,
+        to: SocketAddr,
+        exits: &Exits,
+    ) -> Result<(), TopologyError> {
+        self.address.set(listen);
+        for _ in 0..self.count {
             let part = self.start_part(spec, to, exits).await?;
             self.parts.borrow_mut().push(part);
         }

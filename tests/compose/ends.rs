@@ -12,16 +12,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// After the harness is gone.
 const GONE: Duration = Duration::from_secs(10);
 
-const ARGS: [&str; 8] = [
+const ARGS: [&str; 5] = [
     "--topology=compose",
     "--clients=50",
     "--duration=5s",
     "--set=clients.ramp=300ms",
-    "--set=faults.kill-n2.at=1s",
-    "--set=faults.kill-n2.for=2s",
-    "--set=phases=[]",
     "--set=objectives=[]",
 ];
+/// A node is killed while relays are at work in every link.
+const SCENARIO: &str = "tests/data/ends.toml";
 
 /// A moment of a run, recognised by what there is to see.
 type Moment = (&'static str, fn(&Place) -> bool);
@@ -64,9 +63,7 @@ fn send(pid: u32, signal: Signal) {
 /// Starts a run and waits for the moment; returns it with its project and process group.
 fn until(place: &Place, images: &[(String, String)], moment: &Moment) -> (Child, String, Vec<u32>) {
     let (name, reached) = moment;
-    let mut child = run(place, images, "scenarios/node-kill.toml", &ARGS)
-        .spawn()
-        .unwrap();
+    let mut child = run(place, images, SCENARIO, &ARGS).spawn().unwrap();
     wait_for(name, PATIENCE, || {
         assert!(
             child.try_wait().unwrap().is_none(),

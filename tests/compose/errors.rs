@@ -2,21 +2,27 @@
 
 use std::process::Command;
 
-use crate::stand::{alone, images, left, run, state};
+use crate::stand::{beside_others, images, left, run, state};
 use crate::support::{Place, complete};
 
 const SCENARIO: &str = "scenarios/proxy-restart.toml";
 
 /// Runs; asserts the sentence, and that nothing is left.
 fn refuses(name: &str, args: &[&str], change: impl FnOnce(&mut Command), sentences: &[&str]) {
+    refuses_of(SCENARIO, name, args, change, sentences);
+}
+
+fn refuses_of(
+    scenario: &str,
+    name: &str,
+    args: &[&str],
+    change: impl FnOnce(&mut Command),
+    sentences: &[&str],
+) {
     let Some(images) = images() else { return };
     let place = Place::new();
-    let mut command = run(
-        &place,
-        images,
-        SCENARIO,
-        &["--topology=compose", "--clients=10"],
-    );
+    let few = ["--topology=compose", "--clients=10"];
+    let mut command = run(&place, images, scenario, &few);
     command.args(args);
     change(&mut command);
     let finished = complete(&mut command);
@@ -52,7 +58,7 @@ fn file(name: &str) -> [String; 3] {
 
 #[test]
 fn what_is_missing_is_named() {
-    let _alone = alone();
+    let _beside = beside_others();
     refuses(
         "no engine",
         &[],
@@ -106,8 +112,42 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
+fn a_relay_that_nobody_would_reach_is_refused() {
+    let _beside = beside_others();
+    let upstream = |path: &str, name: &str, sentences: &[&str]| {
+        let place = Place::new();
+        let scenario = place.tmp().join("links.toml");
+        let text = format!(
+            "duration = '9s'\n[topology]\nkind = 'compose'\n[topology.compose]\nfile = {path:?}\nproxies = ['proxy']\n\
+             nodes = ['node']\n[clients]\ncount = 10\n[[faults]]\nname = 'cut'\nkind = 'reset-link'\nlink = 'upstream'\n\
+             at = '6s'\n"
+        );
+        std::fs::write(&scenario, text).unwrap();
+        refuses_of(scenario.to_str().unwrap(), name, &[], |_| {}, sentences);
+    };
+    let root = env!("CARGO_MANIFEST_DIR");
+    upstream(
+        &format!("{root}/tests/data/bad-compose/port.yml"),
+        "a configuration that is not ours",
+        &[
+            "port.yml runs with a configuration of its own",
+            "mount ${WSSOAK_RESULTS}/nginx.conf",
+            "link = \"edge\"",
+        ],
+    );
+    upstream(
+        &format!("{root}/tests/data/bad-compose/gateway.yml"),
+        "another gateway",
+        &[
+            ".1, the gateway of the run's own network, and that is no address of this machine",
+            "Docker Desktop",
+        ],
+    );
+}
+
+#[test]
 fn what_does_not_come_up_has_the_last_word() {
-    let _alone = alone();
+    let _beside = beside_others();
     let with = |name: &str, change: &dyn Fn(&mut Command), sentences: &[&str]| {
         let args = file(name);
         let args: Vec<&str> = args.iter().map(String::as_str).collect();

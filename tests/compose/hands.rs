@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use wssoak::scenario::{self, Nginx, NodeId};
-use wssoak::topology::{Compose, ComposeSpec, TopologyError, Up, group};
+use wssoak::topology::{Compose, ComposeSpec, Relays, TopologyError, Up, group};
 
 use crate::stand::{beside_others, docker, images, left};
 use crate::support::{Place, wait_for};
@@ -44,6 +44,7 @@ fn spec(place: &Place, images: &[(String, String)]) -> ComposeSpec {
         results: place.out(),
         keep: false,
         wssoak_exe: env!("CARGO_BIN_EXE_wssoak").into(),
+        relays: Relays::default(),
     }
 }
 

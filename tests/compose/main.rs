@@ -4,7 +4,15 @@
 
 mod ends;
 mod errors;
+mod faults;
 mod hands;
+#[path = "../run/left.rs"]
+#[allow(
+    dead_code,
+    reason = "shared with the tests of the bundled topology, which need more of it"
+)]
+mod left;
+mod links;
 mod runs;
 mod stand;
 #[path = "../run/support.rs"]

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::support::Place;
+use crate::support::{Place, Turn, turn};
 
-/// Runs whose figures count are alone; those that are only ended are side by side, which is a test in itself.
+/// Runs of thousands of clients are alone; all others are side by side, which is a test in itself.
 static MACHINE: RwLock<()> = RwLock::new(());
 
 pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
@@ -19,6 +19,12 @@ pub(crate) fn beside_others() -> RwLockReadGuard<'static, ()> {
     MACHINE
         .read()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Leave for a run of some hundred clients whose figures count: not many of them are on at a time.
+pub(crate) fn side_by_side() -> (RwLockReadGuard<'static, ()>, Turn) {
+    let turn = turn();
+    (beside_others(), turn)
 }
 
 /// The variables that name the images; `None`, said loudly, where there is no engine.

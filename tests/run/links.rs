@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::scenarios::{assert_fin, assert_verdict, measure, run};
+use crate::left::{assert_fin, assert_verdict, measure};
+use crate::scenarios::run;
 
 /// The named quantile of a storm's detection times, in seconds.
 fn detection(storm: &Value, quantile: &str) -> f64 {

@@ -6,6 +6,7 @@ mod command;
 mod ends;
 mod everything;
 mod faults;
+mod left;
 mod links;
 mod reconnect;
 mod scenarios;

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::left::{assert_verdict, measure};
 use crate::support::{Finished, Place, complete, result, turn};
 
 /// 200 clients in half a second; all else as shipped.
@@ -19,31 +20,6 @@ pub(crate) fn run(scenario: &str, args: &[&str]) -> (Finished, Value) {
         assert!(ours.is_some() && theirs.is_some(), "{entry}");
     }
     (finished, result)
-}
-
-/// Asserts the verdict and shows the whole report when it is another.
-pub(crate) fn assert_verdict(finished: &Finished, result: &Value, verdict: &str, code: i32) {
-    assert_eq!(
-        result["judgement"]["verdict"], verdict,
-        "{}\n{}",
-        finished.stdout, finished.stderr
-    );
-    assert_eq!(finished.code, code, "{}", finished.stderr);
-}
-
-/// Everybody was cut by a FIN, but for who had just sent something that nginx did not read any more: that makes it a RST.
-pub(crate) fn assert_fin(storm: &Value) {
-    let cut = |cause: &str| storm["cut"][cause].as_u64().unwrap_or(0);
-    let all = storm["cut"].as_object().unwrap().values();
-    let all: u64 = all.map(|count| count.as_u64().unwrap()).sum();
-    assert_eq!(cut("eof") + cut("reset"), all, "{storm}");
-    assert!(cut("eof") >= all - all / 10, "{storm}");
-}
-
-pub(crate) fn measure(part: &Value, name: &str) -> f64 {
-    part["measures"][name]
-        .as_f64()
-        .unwrap_or_else(|| panic!("no {name} in {part}"))
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Why containers could not be brought up or handled: each a sentence of its own, with what to do.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// Something about Docker, the compose tool or the compose file.
@@ -127,6 +128,38 @@ pub enum ComposeError {
         before: String,
         /// Its address now.
         now: String,
+    },
+    /// A fault of upstream links where nginx does not name what we say.
+    #[error(
+        "a fault of upstream links needs relays between nginx and the nodes, and nginx of {} runs with a configuration of \
+         its own, which does not name them; mount ${{WSSOAK_RESULTS}}/nginx.conf as its configuration and give the nodes the \
+         addresses ${{WSSOAK_NET}}.11, .12, … as wssoak's docker-compose.yml does, or put the fault on the edge: link = \"edge\"",
+        file.display()
+    )]
+    NotOurConf {
+        /// The compose file.
+        file: PathBuf,
+    },
+    /// Relays cannot stand where containers reach them.
+    #[error(
+        "a fault of upstream links needs relays at {gateway}, the gateway of the run's own network, and that is no address \
+         of this machine: the engine runs elsewhere (Docker Desktop, rootless Docker), or the network is no bridge or has \
+         another gateway; put the fault on the edge (link = \"edge\"), or run without topology.kind = \"compose\""
+    )]
+    NoGateway {
+        /// Where it should be.
+        gateway: IpAddr,
+    },
+    /// The relays stand, and nginx does not reach them.
+    #[error(
+        "`{service}` does not reach the relays at {gateway}, the gateway of the run's own network; does a firewall of this \
+         machine keep containers out? Let it accept what comes from networks of Docker (with ufw: `ufw allow from 10.128.0.0/9`)"
+    )]
+    Walled {
+        /// The proxy.
+        service: String,
+        /// Where they are.
+        gateway: IpAddr,
     },
     /// The engine refused or failed.
     #[error("the Docker engine did not {asked}")]

@@ -19,6 +19,7 @@ use super::bundled::Teardown;
 use super::counters::Counters;
 use super::error::TopologyError;
 use super::journal::Journal;
+use super::links::Links;
 use super::lives::Incarnation;
 use super::process::{Exit, Exits};
 use super::warden::Warden;
@@ -31,6 +32,7 @@ pub(super) mod error;
 mod nodes;
 mod proxies;
 mod reconfigure;
+mod relays;
 mod service;
 mod spec;
 mod state;
@@ -68,7 +70,11 @@ pub struct Compose {
     /// In the order of the scenario; set once they are up.
     nodes: OnceCell<Vec<Service>>,
     proxies: OnceCell<Vec<Service>>,
+    /// Where the first proxy takes clients; set once all is up.
     endpoint: OnceCell<SocketAddr>,
+    links: Links,
+    /// Where the relays of the nodes listen at the network's gateway; none where there are none.
+    relay_ports: Vec<u16>,
     /// How addresses of its network begin.
     net: Cell<[u8; 3]>,
     counters: Counters,
@@ -91,6 +97,7 @@ impl Compose {
             tracing::warn!("raising the file descriptor limit: {error}");
         }
         let asked = spec.asked()?;
+        let relay_ports = relays::ports(&spec, &asked)?;
         let doing = format!("opening the folder {}", spec.results.display());
         spec.results =
             std::fs::canonicalize(&spec.results).map_err(|e| TopologyError::io(doing, e))?;
@@ -105,8 +112,17 @@ impl Compose {
         let journal = Journal::create(&path)?;
         let tool = Tool::find(&asked.file, &project, warden.group()).await;
         let tool = tool.inspect_err(|_| journal.close())?;
+        let links = Links::new(
+            spec.relays,
+            (spec.wssoak_exe.clone(), warden.group(), logs),
+            spec.most_clients,
+            spec.topology.nodes,
+            1,
+        );
         Ok(Self {
             asked,
+            links,
+            relay_ports,
             project,
             engine,
             tool,
@@ -134,10 +150,16 @@ impl Compose {
         self.group
     }
 
-    /// Where clients connect: the first proxy.
+    /// Where clients connect: the first proxy, or the relay in front of it.
     pub fn endpoint(&self) -> SocketAddr {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        self.endpoint.get().copied().unwrap_or(nowhere)
+        let proxy = self.endpoint.get().copied().unwrap_or(nowhere);
+        self.links.endpoint().unwrap_or(proxy)
+    }
+
+    /// The relays.
+    pub const fn links(&self) -> &Links {
+        &self.links
     }
 
     /// Project and images, in a line.
@@ -184,23 +206,28 @@ impl Compose {
             return teardown;
         };
         warden.process.expect_end();
+        self.links.expect_end();
         if let Some(watch) = self.watch.get() {
             watch.abort();
         }
         self.close_books(grace_s > 0).await;
-        teardown.notes = self.notes.take();
         let is_up = self.endpoint.get().is_some();
         if !is_up {
             // A compose tool that was cut short may have left helpers that go on making containers.
             group::kill_members(self.group, self.group, TOOL_GONE);
         }
         if self.spec.keep && is_up {
+            if !self.relay_ports.is_empty() {
+                self.without_relays().await;
+            }
+            teardown.notes = self.notes.take();
             teardown.notes.push(format!(
                 "the containers were left running; they go with: {}",
                 self.tool.down_by_hand()
             ));
             self.journal.close();
         } else {
+            teardown.notes = self.notes.take();
             let removed = sweep::remove_project(&self.engine, &self.project, grace_s, settle).await;
             match removed {
                 Ok(_) => self.journal.close(),
@@ -211,6 +238,9 @@ impl Compose {
                     self.project
                 )),
             }
+        }
+        if grace_s > 0 {
+            teardown.forced = self.links.stop().await;
         }
         teardown.swept = warden.finish().await;
         teardown

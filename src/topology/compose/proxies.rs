@@ -56,9 +56,17 @@ impl Compose {
             }
             sleep(POLL).await;
         }
-        match self.engine.state(&proxy.id).await?.life {
-            Life::Running => Ok(self.engine.inmates(&proxy.id).await?.len()),
-            _ => Ok(0),
+        self.crowd(proxy).await
+    }
+
+    /// How many processes it has; none when it has ended, be it while we look.
+    async fn crowd(&self, proxy: &Service) -> Result<usize, TopologyError> {
+        match self.engine.inmates(&proxy.id).await {
+            Ok(inmates) => Ok(inmates.len()),
+            Err(error) => match self.engine.state(&proxy.id).await?.life {
+                Life::Running => Err(error.into()),
+                _ => Ok(0),
+            },
         }
     }
 
@@ -69,12 +77,11 @@ impl Compose {
     /// The engine does not do it.
     pub async fn kill_proxy(&self) -> Result<usize, TopologyError> {
         let proxy = self.proxy()?;
-        if self.engine.state(&proxy.id).await?.life != Life::Running {
-            self.counters.end();
-            return Ok(0);
+        let inmates = self.crowd(proxy).await?;
+        match inmates {
+            0 => self.counters.end(),
+            _ => self.end_proxy("KILL").await?,
         }
-        let inmates = self.engine.inmates(&proxy.id).await?.len();
-        self.end_proxy("KILL").await?;
         Ok(inmates)
     }
 
@@ -167,7 +174,7 @@ impl Compose {
         let before = proxy.at(proxy.port);
         self.begin(proxy).await?;
         let now = proxy.at(proxy.port);
-        if before != now && self.endpoint() == before {
+        if before != now && self.endpoint.get() == Some(&before) {
             return Err(ComposeError::Moved {
                 service: proxy.name.clone(),
                 before: before.ip().to_string(),
@@ -219,9 +226,19 @@ impl Compose {
 
     pub(super) fn proxy(&self) -> Result<&Service, TopologyError> {
         let last = self.proxies.get().and_then(|proxies| proxies.last());
-        last.ok_or_else(|| TopologyError::State {
-            name: "the proxy".into(),
-            state: "not part of this topology",
-        })
+        last.ok_or_else(without_proxy)
+    }
+
+    /// The one that clients connect to.
+    pub(super) fn first_proxy(&self) -> Result<&Service, TopologyError> {
+        let first = self.proxies.get().and_then(|proxies| proxies.first());
+        first.ok_or_else(without_proxy)
+    }
+}
+
+fn without_proxy() -> TopologyError {
+    TopologyError::State {
+        name: "the proxy".into(),
+        state: "not part of this topology",
     }
 }

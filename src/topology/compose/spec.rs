@@ -9,6 +9,7 @@ use rand::RngExt;
 use super::error::ComposeError;
 use crate::scenario::{Compose, Heartbeat, Nginx, Topology, Traffic};
 use crate::topology::TopologyError;
+use crate::topology::links::Relays;
 use crate::topology::nginx::conf::{self, ConfInput};
 use crate::topology::nginx::sizing::Sizing;
 use crate::topology::node::duties;
@@ -40,8 +41,10 @@ pub struct ComposeSpec {
     pub results: PathBuf,
     /// Leave the containers running at the end.
     pub keep: bool,
-    /// This program, for the warden.
+    /// This program, for the warden and the relays.
     pub wssoak_exe: PathBuf,
+    /// Where relays stand.
+    pub relays: Relays,
 }
 
 /// The compose file, and what it asks for.
@@ -50,7 +53,7 @@ pub(super) struct Asked {
     pub(super) services: Compose,
     pub(super) file: PathBuf,
     /// nginx runs with our configuration.
-    is_rendered: bool,
+    pub(super) is_rendered: bool,
 }
 
 impl ComposeSpec {
@@ -77,9 +80,10 @@ impl ComposeSpec {
         &self,
         asked: &Asked,
         net: [u8; 3],
+        upstreams: Vec<SocketAddr>,
     ) -> Result<Vec<(&'static str, OsString)>, TopologyError> {
         let files = self.files();
-        if let Some(text) = self.conf(asked, net, &self.topology.nginx) {
+        if let Some(text) = self.conf(asked, upstreams, &self.topology.nginx) {
             write_whole(&self.results.join("nginx.conf"), &text)?;
         }
         let duties = duties(self.topology.session_ttl, &self.traffic, &self.heartbeat);
@@ -97,16 +101,28 @@ impl ComposeSpec {
         (u64::from(self.most_clients) * 2 + FILES).clamp(16_384, 1_048_576)
     }
 
-    /// nginx's configuration with these settings; `None` where it has one that is not ours.
-    pub(super) fn conf(&self, asked: &Asked, net: [u8; 3], nginx: &Nginx) -> Option<String> {
-        let input = self.conf_input(asked, net, nginx);
+    /// Where the nodes are in a network whose addresses start with `net`.
+    pub(super) fn nodes(&self, asked: &Asked, net: [u8; 3]) -> Vec<SocketAddr> {
+        let [a, b, c] = net;
+        let nodes = (NGINX + 1..).take(usize::from(self.topology.nodes));
+        nodes
+            .map(|d| SocketAddr::from(([a, b, c, d], asked.services.node_port)))
+            .collect()
+    }
+
+    /// nginx's configuration with these servers and settings; `None` where it has one that is not ours.
+    pub(super) fn conf(
+        &self,
+        asked: &Asked,
+        upstreams: Vec<SocketAddr>,
+        nginx: &Nginx,
+    ) -> Option<String> {
+        let input = self.conf_input(asked, upstreams, nginx);
         asked.is_rendered.then(|| conf::render(&input))
     }
 
-    fn conf_input(&self, asked: &Asked, net: [u8; 3], nginx: &Nginx) -> ConfInput {
+    fn conf_input(&self, asked: &Asked, upstreams: Vec<SocketAddr>, nginx: &Nginx) -> ConfInput {
         let files = self.files();
-        let [a, b, c] = net;
-        let nodes = (NGINX + 1..).take(usize::from(self.topology.nodes));
         let any = |port: u16| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
         let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
         let inside = Path::new("/logs");
@@ -120,9 +136,7 @@ impl ComposeSpec {
             ),
             listen: any(asked.services.port),
             status_listen: any(asked.status_port().unwrap_or(STATUS_PORT)),
-            nodes: nodes
-                .map(|d| SocketAddr::from(([a, b, c, d], asked.services.node_port)))
-                .collect(),
+            nodes: upstreams,
             access_log: inside.join("nginx-access.log"),
             error_log: inside.join("nginx-error.log"),
             scratch: "/tmp".into(),

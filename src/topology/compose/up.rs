@@ -84,7 +84,11 @@ impl Compose {
         }))
         .await?;
         try_join_all(self.services().map(|service| self.serving(service))).await?;
-        self.open_endpoint().await
+        self.start_upstream_relays().await?;
+        let proxy = self.open_endpoint().await?;
+        self.links.start_edge(proxy, &self.exits).await?;
+        let _ = self.endpoint.set(proxy);
+        Ok(())
     }
 
     /// Creates networks and containers; returns the services of the file.
@@ -94,7 +98,9 @@ impl Compose {
         loop {
             tries -= 1;
             self.net.set(spec::any_net());
-            let variables = self.spec.prepare(&self.asked, self.net.get())?;
+            let variables = self
+                .spec
+                .prepare(&self.asked, self.net.get(), self.upstreams())?;
             let services = self.tool.services(&variables).await?;
             if let Some(missing) = self.asked.named().find(|name| !services.contains(name)) {
                 return Err(self.no_service(missing, &services));
@@ -223,10 +229,8 @@ impl Compose {
     }
 
     /// Finds out where clients connect: the container's own address, else a published port.
-    async fn open_endpoint(&self) -> Result<(), TopologyError> {
-        let Some(first) = self.proxies.get().and_then(|proxies| proxies.first()) else {
-            return Ok(());
-        };
+    async fn open_endpoint(&self) -> Result<SocketAddr, TopologyError> {
+        let first = self.first_proxy()?;
         let port = self.asked.services.port;
         let own = first.at(port);
         let endpoint = if connects(own).await {
@@ -246,8 +250,8 @@ impl Compose {
             ));
             published
         };
-        let _ = self.endpoint.set(endpoint);
-        self.answering(first, endpoint).await
+        self.answering(first, endpoint).await?;
+        Ok(endpoint)
     }
 
     /// Waits for the whole way to the nodes. Only where no status page is read: a request of ours would be on its books.

@@ -6,7 +6,7 @@ use crate::scenario::kind;
 use crate::scenario::overrides::element_names;
 use crate::scenario::problem::Problem;
 use crate::scenario::reader::{Field, Reader, shortened};
-use crate::scenario::{Fault, FaultKind, Heartbeat, Nginx, Target, Traffic};
+use crate::scenario::{Fault, Heartbeat, Nginx, Target, Traffic};
 use kinds::{Case, Kind};
 
 mod client;
@@ -29,8 +29,6 @@ pub(in crate::scenario) struct World<'a> {
     pub(in crate::scenario) nginx: &'a Nginx,
     pub(in crate::scenario) traffic: &'a Field<Traffic>,
     pub(in crate::scenario) heartbeat: &'a Field<Heartbeat>,
-    /// Nodes and nginx run in containers.
-    pub(in crate::scenario) has_containers: bool,
 }
 
 /// What was read.
@@ -133,16 +131,6 @@ fn draft(table: &mut Reader<'_>, name: &str, world: &World<'_>) -> Option<Draft>
         world,
     };
     let value = (kind.value.read)(table, &case);
-    if world.has_containers && matches!(value, FaultKind::Link(_)) {
-        table.log().add(
-            Problem::new(format!("{} needs the bundled topology", kind.value.word))
-                .mark(
-                    kind.place.as_ref(),
-                    "relays stand in links between processes, not between containers",
-                )
-                .help("remove the fault, or run without topology.kind = \"compose\""),
-        );
-    }
     kinds::refuse_others(table, kind.value);
     let spread = times::spread(table);
     let repeat = times::repeat(table);
