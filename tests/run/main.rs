@@ -4,7 +4,9 @@
 mod command;
 mod ends;
 mod faults;
+mod kinds;
 mod links;
+mod moments;
 mod scenarios;
 mod support;
 mod thin;
