@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::stand::{alone, images, left, run, state};
+use crate::stand::{alone, images, left, run};
 use crate::support::{Place, complete};
 
 const SCENARIO: &str = "scenarios/proxy-restart.toml";
@@ -33,7 +33,7 @@ fn refuses(name: &str, args: &[&str], change: impl FnOnce(&mut Command), sentenc
         );
     }
     assert_eq!(place.processes(&[]), [] as [String; 0], "{name}");
-    let journals = std::fs::read_dir(state(&place).join("wssoak"));
+    let journals = std::fs::read_dir(place.state().join("wssoak"));
     assert_eq!(
         journals.map_or(0, Iterator::count),
         0,

@@ -5,6 +5,9 @@
 mod ends;
 mod errors;
 mod hands;
+#[path = "../run/kinds.rs"]
+mod kinds;
+mod moments;
 mod runs;
 mod stand;
 #[path = "../run/support.rs"]
