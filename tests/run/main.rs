@@ -5,6 +5,7 @@ mod command;
 mod ends;
 mod faults;
 mod kinds;
+mod left;
 mod links;
 mod moments;
 mod scenarios;
