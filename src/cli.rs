@@ -133,7 +133,11 @@ fn dispatch(command: Command) -> Result<u8, Error> {
         Command::Thin { folder, access_log } => thin(&folder, &access_log),
         Command::Clean => clean(),
         Command::Healthy { node } => healthy(node),
-        Command::Warden { scratch, journal } => warden::run(&scratch, journal.as_deref())
+        Command::Warden {
+            scratch,
+            parent,
+            journal,
+        } => warden::run(&scratch, parent, journal.as_deref())
             .map(|()| 0)
             .map_err(system("warden")),
         Command::Tether { parent, command } => match tether::run(parent, &command) {

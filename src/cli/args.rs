@@ -83,6 +83,9 @@ pub(super) enum Command {
     Warden {
         #[arg(long)]
         scratch: PathBuf,
+        /// Process id of the harness.
+        #[arg(long)]
+        parent: u32,
         /// The journal of what else is to be undone.
         #[arg(long)]
         journal: Option<PathBuf>,

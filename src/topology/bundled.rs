@@ -10,6 +10,7 @@ use futures::future::{join_all, try_join_all};
 use tokio::sync::{Mutex, mpsc};
 
 use super::error::TopologyError;
+use super::journal::Journal;
 use super::limits;
 use super::links::{Links, Relays};
 use super::nginx::binary::NginxBinary;
@@ -160,7 +161,12 @@ impl Bundled {
         )?;
 
         let (exits, exited) = mpsc::channel(EXITS);
-        let warden = Warden::start(&spec.wssoak_exe, &exits, None).await?;
+        let run = Warden::new_run();
+        // Only should harness and warden be killed together is it missed.
+        let journal = Journal::path_of(&run)
+            .inspect_err(|error| tracing::warn!("no journal: {}", crate::error::chain(error)))
+            .ok();
+        let warden = Warden::start(&spec.wssoak_exe, &exits, &run, journal).await?;
         let node_spec = NodeSpec {
             exe: spec.wssoak_exe.clone(),
             group: warden.group(),

@@ -1,12 +1,16 @@
 //! Who belongs to a process group, and who is whose child: read from `/proc`.
 //!
-//! Reading is all it does, except for [`kill_members`]. Zombies are left out everywhere: they hold nothing any more.
+//! Reading is all it does, except for [`kill_members`] and [`kill_marked`]. Zombies are left out everywhere: they hold
+//! nothing any more.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
 /// One live process as `/proc/<pid>/stat` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,22 +110,58 @@ pub async fn seen(is_so: impl Fn() -> bool) -> bool {
 ///
 /// Invariant of the caller: the group id cannot have been reused, since its leader or one of ours is still in it.
 pub fn kill_members(group: u32, spare: u32, deadline: Duration) -> (usize, usize) {
+    let find = || {
+        let others = members(group).into_iter().filter(|stat| stat.pid != spare);
+        others.map(|stat| stat.pid).collect()
+    };
+    kill_found(find, |pid| signal(pid, Signal::KILL), deadline)
+}
+
+/// The same for a group whose leader may be gone, so that the id may be another's by now: only those die that have `mark`
+/// on them. The leader is spared.
+pub(super) fn kill_marked(group: u32, mark: &str, deadline: Duration) -> (usize, usize) {
+    let find = || {
+        let ours = members(group).into_iter().map(|stat| stat.pid);
+        ours.filter(|pid| *pid != group && is_marked(*pid, mark))
+            .collect()
+    };
+    let kill = |pid: u32| {
+        let id = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        // The descriptor stays with this very process, whoever gets its id between the look and the signal.
+        id.and_then(|id| pidfd_open(id, PidfdFlags::empty()).ok())
+            .is_some_and(|fd| is_marked(pid, mark) && pidfd_send_signal(&fd, Signal::KILL).is_ok())
+    };
+    kill_found(find, kill, deadline)
+}
+
+/// Is `mark` in its command line, its environment or the name of a file that it has open? nginx's workers write their
+/// title over the first two.
+fn is_marked(pid: u32, mark: &str) -> bool {
+    let place = PathBuf::from(format!("/proc/{pid}"));
+    let has = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(mark);
+    let says = |name| fs::read(place.join(name)).is_ok_and(|bytes| has(&bytes));
+    let files = fs::read_dir(place.join("fd")).into_iter().flatten();
+    says("cmdline")
+        || says("environ")
+        || files
+            .flatten()
+            .filter_map(|file| fs::read_link(file.path()).ok())
+            .any(|target| has(target.as_os_str().as_bytes()))
+}
+
+fn kill_found(
+    find: impl Fn() -> Vec<u32>,
+    kill: impl Fn(u32) -> bool,
+    deadline: Duration,
+) -> (usize, usize) {
     let start = Instant::now();
-    let mut killed = std::collections::BTreeSet::new();
+    let mut killed = BTreeSet::new();
     loop {
-        let left: Vec<u32> = members(group)
-            .into_iter()
-            .map(|stat| stat.pid)
-            .filter(|pid| *pid != spare)
-            .collect();
+        let left = find();
         if left.is_empty() || start.elapsed() > deadline {
             return (killed.len(), left.len());
         }
-        for pid in left {
-            if signal(pid, Signal::KILL) {
-                killed.insert(pid);
-            }
-        }
+        killed.extend(left.into_iter().filter(|pid| kill(*pid)));
         // A process that was forking while we looked shows up in the next look.
         thread::sleep(Duration::from_millis(5));
     }
@@ -151,6 +191,27 @@ mod tests {
     fn this_process_is_found() {
         let me = ProcStat::of(std::process::id()).unwrap();
         assert!(members(me.group).iter().any(|stat| stat.pid == me.pid));
+    }
+
+    #[test]
+    fn only_those_with_the_mark_on_them_are_killed() {
+        use std::os::unix::process::CommandExt;
+        let sleep = |mark: &str, group: i32| {
+            let mut command = std::process::Command::new("sleep");
+            let command = command.arg("600").env("MARK", mark).process_group(group);
+            command.spawn().unwrap()
+        };
+        let mut leader = sleep("wssoak-ours", 0);
+        let group = i32::try_from(leader.id()).unwrap();
+        let (mut ours, mut other) = (sleep("wssoak-ours", group), sleep("wssoak-other", group));
+        let swept = kill_marked(leader.id(), "wssoak-ours", SEEN);
+        assert_eq!(swept, (1, 0));
+        assert!(!ours.wait().unwrap().success());
+        assert!(leader.try_wait().unwrap().is_none() && other.try_wait().unwrap().is_none());
+        for mut child in [leader, other] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
 
     proptest! {

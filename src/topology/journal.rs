@@ -1,7 +1,8 @@
 //! The write-ahead journal of a run: how to undo what it is about to do, on disk before it does it.
 //!
-//! One file per run in the user's state folder, a line of JSON each. A run that ends in order takes its journal with it.
-//! After any other end the warden replays it; should the warden be gone too, `wssoak clean` and the next run do.
+//! One file per run in the user's state folder, a line of JSON each. The warden begins it before it does anything else, the
+//! harness goes on with it, and at the end the warden replays it, however the run has ended; should the warden be gone
+//! too, `wssoak clean` and the next run do.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -9,15 +10,19 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
 
 use super::compose::engine::Engine;
 use super::compose::sweep::remove_project;
 use super::error::TopologyError;
-use super::group::ProcStat;
+use super::group::{self, ProcStat};
+use super::warden;
 
 /// An engine may go on for a moment with what a dead client has asked for.
 const SETTLE: Duration = Duration::from_millis(1_500);
+/// Processes that survive SIGKILL this long are stuck in the kernel.
+const SWEEP: Duration = Duration::from_secs(10);
 
 /// A line of a journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,10 +30,14 @@ const SETTLE: Duration = Duration::from_millis(1_500);
 enum Line {
     /// The first line: whose run this is. A process is named by its id and its start, since ids come back.
     Run { pid: u32, start: u64 },
+    /// Kill those of the process group that have the folder's name on them, and remove the folder.
+    Scratch { folder: PathBuf, group: u32 },
     /// Remove the compose project, resuming what is paused first.
     Project { name: String, socket: PathBuf },
     /// Resume this container. Part of the above as well; said where it happens, for whoever reads this by eye.
     Paused { container: String },
+    /// This project is gone, or was left on purpose.
+    Settled { name: String },
 }
 
 /// The journal of this run.
@@ -39,33 +48,50 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Where the journal of a run will be. Its warden is told before there is one: no moment is without it.
-    pub(crate) fn path_of(run: &str) -> PathBuf {
-        folder().join(format!("{run}.jsonl"))
+    /// Where the journal of a run will be, in a folder that is there and can be written to.
+    pub(crate) fn path_of(run: &str) -> Result<PathBuf, TopologyError> {
+        let folder = folder();
+        fs::create_dir_all(&folder)
+            .and_then(|()| Ok(access(&folder, Access::WRITE_OK)?))
+            .map_err(|e| TopologyError::io(format!("using the folder {}", folder.display()), e))?;
+        Ok(folder.join(format!("{run}.jsonl")))
     }
 
-    /// Opens the journal of a new run.
-    pub(crate) fn create(path: &Path) -> Result<Self, TopologyError> {
-        let open = || -> io::Result<Self> {
-            let folder = path.parent().unwrap_or(Path::new("/"));
-            fs::create_dir_all(folder)?;
-            let file = OpenOptions::new()
-                .append(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(path)?;
+    /// Begins the journal of `harness`'s run; done by its warden, which leads `group`, before it makes `scratch`.
+    pub(super) fn begin(
+        path: &Path,
+        harness: u32,
+        scratch: &Path,
+        group: u32,
+    ) -> Result<Self, TopologyError> {
+        let begin = || -> io::Result<Self> {
+            let mut options = OpenOptions::new();
+            let file = options.append(true).create_new(true).mode(0o600);
             let journal = Self {
                 path: path.to_owned(),
-                file,
+                file: file.open(path)?,
             };
-            let pid = std::process::id();
-            let start = start_of(pid).unwrap_or_default();
-            journal.write(&Line::Run { pid, start })?;
+            let start = start_of(harness).unwrap_or_default();
+            let folder = scratch.to_owned();
+            journal.write(&Line::Run {
+                pid: harness,
+                start,
+            })?;
+            journal.write(&Line::Scratch { folder, group })?;
             // The file's name is on disk only when its folder is.
-            File::open(folder)?.sync_all()?;
+            File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()?;
             Ok(journal)
         };
-        open().map_err(|e| TopologyError::io(format!("opening the journal {}", path.display()), e))
+        begin().map_err(|e| opening(path, e))
+    }
+
+    /// Goes on with the journal that the warden has begun.
+    pub(crate) fn open(path: &Path) -> Result<Self, TopologyError> {
+        let file = OpenOptions::new().append(true).open(path);
+        Ok(Self {
+            path: path.to_owned(),
+            file: file.map_err(|e| opening(path, e))?,
+        })
     }
 
     /// The project is about to be brought up.
@@ -95,11 +121,15 @@ impl Journal {
         self.file.sync_all()
     }
 
-    /// Everything is undone.
-    pub(crate) fn close(&self) {
-        // One that stays is replayed to no effect by the next run.
-        let _ = fs::remove_file(&self.path);
+    /// The project is gone, or is to be left as it is.
+    pub(crate) fn settle(&self, name: &str) {
+        // A project that is gone is taken down once more to no effect.
+        let _ = self.write(&Line::Settled { name: name.into() });
     }
+}
+
+fn opening(path: &Path, error: io::Error) -> TopologyError {
+    TopologyError::io(format!("opening the journal {}", path.display()), error)
 }
 
 /// Undoes what a journal says, then removes it. What is undone already takes no harm.
@@ -115,13 +145,37 @@ pub(crate) async fn replay(path: &Path) -> Result<usize, TopologyError> {
     };
     let mut undone = 0;
     for line in lines(&text) {
-        if let Line::Project { name, socket } = line {
-            let engine = Engine::at(&socket).await?;
-            undone += remove_project(&engine, &name, 0, SETTLE).await?;
+        match line {
+            Line::Scratch { folder, group } => undone += remove_scratch(&folder, group)?,
+            Line::Project { name, socket } => {
+                let settled = Line::Settled { name: name.clone() };
+                if lines(&text).all(|line| line != settled) {
+                    let engine = Engine::at(&socket).await?;
+                    undone += remove_project(&engine, &name, 0, SETTLE).await?;
+                }
+            }
+            Line::Run { .. } | Line::Paused { .. } | Line::Settled { .. } => {}
         }
     }
     let _ = fs::remove_file(path);
     Ok(undone)
+}
+
+/// Kills what is left of a run's processes, then removes its scratch folder.
+fn remove_scratch(folder: &Path, group: u32) -> Result<usize, TopologyError> {
+    // A name of 64 random bits is on nobody else.
+    let Some(mark) = warden::mark_of(folder) else {
+        return Ok(0);
+    };
+    let (killed, left) = group::kill_marked(group, &mark, SWEEP);
+    if left > 0 {
+        let doing = format!("killing {left} processes of {mark}");
+        return Err(TopologyError::io(doing, io::ErrorKind::TimedOut.into()));
+    }
+    let removed = warden::remove(folder);
+    let doing = || format!("removing {}", folder.display());
+    let removed = removed.map_err(|e| TopologyError::io(doing(), e))?;
+    Ok(killed + usize::from(removed))
 }
 
 /// Replays the journals of all runs of this user whose harness is gone. Returns how many runs had left something, with
@@ -218,5 +272,29 @@ mod tests {
         let text = fs::read_to_string(file.path()).unwrap();
         assert_eq!(lines(&text).nth(1), Some(project));
         assert_eq!(lines(&text[..text.len() - 3]).count(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_settled_stays_and_the_scratch_folder_goes() {
+        let place = tempfile::tempdir().unwrap();
+        let scratch = place.path().join(warden::Warden::new_run());
+        fs::create_dir(&scratch).unwrap();
+        let name = "wssoak-1".to_owned();
+        let lines = [
+            Line::Scratch {
+                folder: scratch.clone(),
+                group: u32::MAX,
+            },
+            Line::Project {
+                name: name.clone(),
+                socket: place.path().join("no-engine.sock"),
+            },
+        ];
+        let file = written(&lines);
+        assert!(replay(file.path()).await.is_err(), "nobody to ask");
+        assert!(!scratch.exists() && file.path().exists());
+        Journal::open(file.path()).unwrap().settle(&name);
+        assert_eq!(replay(file.path()).await.unwrap(), 0);
+        assert!(!file.path().exists());
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! It leads the process group that nodes and nginx are started into, so "process group" means "this run", and a
 //! Ctrl-C at the terminal reaches the harness only. Its stdin is a pipe that the harness never writes to: end of file
-//! means that the harness has exited, by SIGKILL even. Then the warden kills the rest of its group, replays the journal
-//! if the harness has left one, removes the scratch folder and exits. A normal end takes the same way: the harness closes the pipe and waits.
+//! means that the harness has exited, by SIGKILL even. Then the warden kills the rest of its group, replays the journal,
+//! removes the scratch folder and exits. A normal end takes the same way: the harness closes the pipe and waits.
 //!
 //! While the warden lives, its group id cannot be given to others, so it can only hit this run's processes.
 
@@ -19,27 +19,26 @@ use tokio::process::{ChildStdout, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::error::TopologyError;
+use super::group;
+use super::journal::{self, Journal};
 use super::process::{Exits, Process};
-use super::{group, journal};
 
-/// Every scratch folder's name starts so; the warden removes no other.
-const SCRATCH_PREFIX: &str = "wssoak-";
+/// Every run's name starts so, and with it its scratch folder's and its project's; no other is ever removed.
+pub(super) const PREFIX: &str = "wssoak-";
+/// Of the number that follows, which no two runs share.
+const DIGITS: usize = 16;
 /// Processes that survive SIGKILL this long are stuck in the kernel.
 const SWEEP: Duration = Duration::from_secs(10);
 const READY: &str = "ready";
 
-/// The body of `wssoak warden --scratch DIR`: creates DIR, waits for the end of stdin, sweeps, undoes what `journal`
-/// says, removes DIR.
+/// The body of `wssoak warden --scratch DIR --parent PID`: begins `journal`, creates DIR, waits for the end of stdin, sweeps,
+/// undoes what the journal says, removes DIR.
 ///
 /// # Errors
 /// DIR is not a `wssoak-…` path or exists already, it cannot be removed, or a process survived the sweep.
-pub fn run(scratch: &Path, journal: Option<&Path>) -> io::Result<()> {
-    let named_ours = scratch
-        .file_name()
-        .is_some_and(|name| name.to_string_lossy().starts_with(SCRATCH_PREFIX));
-    if !named_ours {
-        let message = format!("warden: {} is no scratch folder", scratch.display());
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+pub fn run(scratch: &Path, parent: u32, journal: Option<&Path>) -> io::Result<()> {
+    if mark_of(scratch).is_none() {
+        return Err(no_scratch(scratch));
     }
     // The job outlives polite signals. Catching them is enough, nobody looks at them; the runtime only has to exist.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -56,6 +55,10 @@ pub fn run(scratch: &Path, journal: Option<&Path>) -> io::Result<()> {
         .map(signal)
         .collect::<io::Result<Vec<_>>>()
     })?;
+    if let Some(path) = journal {
+        let begun = Journal::begin(path, parent, scratch, std::process::id());
+        begun.map_err(|error| io::Error::other(crate::error::chain(&error)))?;
+    }
     // Failing on an existing folder keeps us from ever removing what is not ours.
     DirBuilder::new().mode(0o700).create(scratch)?;
     // A harness that has died by now does not read it; then the pipe below is at its end, and the sweep is due all the
@@ -93,10 +96,27 @@ fn wait_for_end(pipe: &mut impl Read) {
     }
 }
 
-fn remove(scratch: &Path) -> io::Result<()> {
+/// The name of a scratch folder, which is on everything of its run; `None`: this is none.
+pub(super) fn mark_of(scratch: &Path) -> Option<String> {
+    let name = scratch.file_name()?.to_string_lossy();
+    let digits = name.strip_prefix(PREFIX)?;
+    (digits.len() == DIGITS).then(|| name.into_owned())
+}
+
+fn no_scratch(path: &Path) -> io::Error {
+    let message = format!("warden: {} is no scratch folder", path.display());
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+/// Removes a scratch folder and nothing else; says whether it was there.
+pub(super) fn remove(scratch: &Path) -> io::Result<bool> {
+    if mark_of(scratch).is_none() {
+        return Err(no_scratch(scratch));
+    }
     match std::fs::remove_dir_all(scratch) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -105,29 +125,37 @@ fn remove(scratch: &Path) -> io::Result<()> {
 pub(crate) struct Warden {
     pub(crate) process: Process,
     pub(crate) scratch: PathBuf,
+    journal: Option<PathBuf>,
     pipe: Option<tokio::process::ChildStdin>,
     words: Option<BufReader<ChildStdout>>,
 }
 
 impl Warden {
-    /// Starts the warden; its process id is the run's process group.
+    /// A name for a run, which nothing else has.
+    pub(crate) fn new_run() -> String {
+        format!("{PREFIX}{:0DIGITS$x}", rand::random::<u64>())
+    }
+
+    /// Starts the warden of a run, which begins its journal; its process id is the run's process group.
     pub(crate) async fn start(
         exe: &Path,
         exits: &Exits,
-        journal: Option<&Path>,
+        run: &str,
+        journal: Option<PathBuf>,
     ) -> Result<Self, TopologyError> {
-        let name = format!("{SCRATCH_PREFIX}{:016x}", rand::random::<u64>());
-        let scratch = std::env::temp_dir().join(name);
+        let scratch = std::env::temp_dir().join(run);
         let mut command = Command::new(exe);
         command
             .arg("warden")
             .arg("--scratch")
             .arg(&scratch)
+            .arg("--parent")
+            .arg(std::process::id().to_string())
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .process_group(0);
-        if let Some(journal) = journal {
+        if let Some(journal) = &journal {
             command.arg("--journal").arg(journal);
         }
         let (process, mut child) = Process::spawn("warden", command, None, exits)?;
@@ -148,6 +176,7 @@ impl Warden {
         Ok(Self {
             process,
             scratch,
+            journal,
             pipe: child.stdin.take(),
             words,
         })
@@ -175,8 +204,11 @@ impl Warden {
         // Without its leader the id could in theory be reused once the group is empty, but then there is nobody to hit
         // within the moment that this takes.
         let (killed, _) = group::kill_members(self.group(), 0, SWEEP);
-        // What cannot be removed from a temporary folder is no reason to fail a run that is over.
-        let _ = remove(&self.scratch);
+        // What cannot be removed is no reason to fail a run that is over; the journal stays then.
+        let _ = match &self.journal {
+            Some(path) => journal::replay(path).await.is_ok(),
+            None => remove(&self.scratch).is_ok(),
+        };
         killed
     }
 }
@@ -188,9 +220,13 @@ mod tests {
     #[test]
     fn a_folder_that_is_not_ours_is_refused_and_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let precious = folder.path().join("precious");
-        std::fs::create_dir(&precious).unwrap();
-        assert!(run(&precious, None).is_err());
-        assert!(precious.is_dir());
+        for name in ["precious", "wssoak-", "wssoak-precious"] {
+            let precious = folder.path().join(name);
+            std::fs::create_dir(&precious).unwrap();
+            assert!(run(&precious, std::process::id(), None).is_err());
+            assert!(remove(&precious).is_err());
+            assert!(precious.is_dir());
+        }
+        assert!(mark_of(&folder.path().join(Warden::new_run())).is_some());
     }
 }

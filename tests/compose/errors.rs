@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::stand::{beside_others, images, left, run, state};
+use crate::stand::{beside_others, images, left, run};
 use crate::support::{Place, complete};
 
 const SCENARIO: &str = "scenarios/proxy-restart.toml";
@@ -39,7 +39,7 @@ fn refuses_of(
         );
     }
     assert_eq!(place.processes(&[]), [] as [String; 0], "{name}");
-    let journals = std::fs::read_dir(state(&place).join("wssoak"));
+    let journals = std::fs::read_dir(place.state().join("wssoak"));
     assert_eq!(
         journals.map_or(0, Iterator::count),
         0,

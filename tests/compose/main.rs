@@ -6,6 +6,8 @@ mod ends;
 mod errors;
 mod faults;
 mod hands;
+#[path = "../run/kinds.rs"]
+mod kinds;
 #[path = "../run/left.rs"]
 #[allow(
     dead_code,
@@ -13,6 +15,7 @@ mod hands;
 )]
 mod left;
 mod links;
+mod moments;
 mod runs;
 mod stand;
 #[path = "../run/support.rs"]

@@ -1,6 +1,5 @@
 //! The stand-in images, and what the engine knows of a project.
 
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -78,16 +77,10 @@ pub(crate) fn docker(args: &[&str]) -> (bool, String) {
     }
 }
 
-/// Where the run of a place keeps its journal.
-pub(crate) fn state(place: &Place) -> PathBuf {
-    place.tmp().with_file_name("state")
-}
-
-/// `wssoak` with the stand-in images and a state folder of its own.
+/// `wssoak` with the stand-in images.
 pub(crate) fn command(place: &Place, images: &[(String, String)], args: &[&str]) -> Command {
     let mut command = place.command(args);
     command.envs(images.iter().map(|(name, value)| (name, value)));
-    command.env("XDG_STATE_HOME", state(place));
     command
 }
 
@@ -105,7 +98,7 @@ pub(crate) fn run(
 
 /// The project of a place's run, by its journal.
 pub(crate) fn project(place: &Place) -> Option<String> {
-    let entries = std::fs::read_dir(state(place).join("wssoak"))
+    let entries = std::fs::read_dir(place.state().join("wssoak"))
         .ok()?
         .flatten();
     let mut names = entries.map(|entry| entry.path());

@@ -1,6 +1,7 @@
 //! Faults of every family that overlap, at times drawn from the seed: whatever happens, the books balance.
 
-use crate::scenarios::{assert_verdict, run};
+use crate::left::assert_verdict;
+use crate::scenarios::run;
 
 /// Fault, due, spread and length in ms: the shipped scenario in a twelfth of its time.
 const TIMES: [(&str, u32, u32, u32); 14] = [

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::scenarios::{assert_verdict, measure, run};
+use crate::left::{assert_verdict, measure};
+use crate::scenarios::run;
 
 /// Half of the fleet is cut while every node refuses upgrades for a second, and asks for three.
 fn refused(retry_after: bool) -> Value {

@@ -1,12 +1,14 @@
 //! Starts `wssoak` for a test, finds what it leaves, reads what it reports.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use wssoak::topology::group;
 
@@ -14,26 +16,56 @@ use wssoak::topology::group;
 const RUNS: usize = 2;
 static RUNNING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 
-/// Leave to run.
-pub(crate) struct Turn;
+/// Leave to run, for so many at a time.
+pub(crate) struct Turn(usize);
 
 /// Waits for leave to run.
 pub(crate) fn turn() -> Turn {
+    take(1)
+}
+
+/// Waits for leave to run without others, for whoever runs many at once and measures none.
+pub(crate) fn every_turn() -> Turn {
+    take(RUNS)
+}
+
+fn take(wanted: usize) -> Turn {
     let (running, free) = &RUNNING;
     let guard = running.lock().unwrap_or_else(PoisonError::into_inner);
     let mut guard = free
-        .wait_while(guard, |running| *running >= RUNS)
+        .wait_while(guard, |running| *running + wanted > RUNS)
         .unwrap_or_else(PoisonError::into_inner);
-    *guard += 1;
-    Turn
+    *guard += wanted;
+    Turn(wanted)
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
         let (running, free) = &RUNNING;
-        *running.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        free.notify_one();
+        *running.lock().unwrap_or_else(PoisonError::into_inner) -= self.0;
+        free.notify_all();
     }
+}
+
+/// Does all jobs, so many at a time. For runs that are only ended, which is no matter of speed.
+pub(crate) fn side_by_side<T: Sync>(jobs: &[T], at_a_time: usize, work: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..at_a_time {
+            scope.spawn(|| {
+                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    work(job);
+                }
+            });
+        }
+    });
+}
+
+/// Says it whether or not the test passes: what was tried is part of the result.
+pub(crate) fn announce(text: &str) {
+    // Not `eprintln!`, which is kept from the terminal while a test passes.
+    let text = format!("\n{text}\n");
+    std::io::stderr().write_all(text.as_bytes()).unwrap();
 }
 
 /// A folder for one run: results in `out`, everything temporary in `tmp`, the nginx cache shared.
@@ -59,12 +91,18 @@ impl Place {
         self.root.path().join("tmp")
     }
 
-    /// `wssoak` with these arguments, its scratch folders under `tmp`.
+    /// Its journals are in a folder below.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.root.path().join("state")
+    }
+
+    /// `wssoak` with these arguments, its scratch folders under `tmp`, its journals under `state`.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wssoak"));
         command
             .args(args)
             .env("TMPDIR", self.tmp())
+            .env("XDG_STATE_HOME", self.state())
             .env("NO_COLOR", "1")
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .stdin(Stdio::null())
@@ -115,6 +153,13 @@ impl Place {
         found
     }
 
+    /// The process of this place whose command line has these words.
+    pub(crate) fn process(&self, words: &str) -> Option<u32> {
+        let all = self.processes(&[]);
+        let found = all.iter().find(|line| line.contains(words))?;
+        found.split(' ').next()?.parse().ok()
+    }
+
     /// Process groups of wardens of this place.
     pub(crate) fn groups(&self) -> Vec<u32> {
         let mark = self.tmp().to_string_lossy().into_owned();
@@ -125,6 +170,17 @@ impl Place {
         ours.filter_map(|line| line.split(' ').next()?.parse().ok())
             .collect()
     }
+}
+
+/// Sends a signal to a process that was seen to be ours.
+pub(crate) fn send(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
+/// Is there nothing in a folder, if it is there at all?
+pub(crate) fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
 }
 
 /// Waits until `done` is true; panics with `what` after `patience`.

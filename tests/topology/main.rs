@@ -256,7 +256,7 @@ async fn two_runs_side_by_side_do_not_meet() {
 #[test]
 fn a_harness_that_is_killed_leaves_nothing() {
     // While nodes start, and when all is up. A stopped process must go as well. Without a warden the parent-death
-    // signals still take everything but the scratch folder.
+    // signals still take everything but the scratch folder, which is for `wssoak clean`.
     for moment in ["warden", "up", "stopped", "unguarded"] {
         let folder = tempfile::tempdir().unwrap();
         let temporary = tempfile::tempdir().unwrap();
@@ -264,6 +264,7 @@ fn a_harness_that_is_killed_leaves_nothing() {
             .args(["--exact", "stand_in_harness", "--nocapture"])
             .env(HARNESS, folder.path())
             .env("TMPDIR", temporary.path())
+            .env("XDG_STATE_HOME", folder.path())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -105,13 +105,12 @@ impl Compose {
         let doing = format!("creating {}", logs.display());
         std::fs::create_dir_all(&logs).map_err(|e| TopologyError::io(doing, e))?;
         let engine = Engine::connect().await?;
-        let project = format!("{}{:016x}", sweep::PREFIX, rand::random::<u64>());
-        let path = Journal::path_of(&project);
+        let project = Warden::new_run();
+        let path = Journal::path_of(&project)?;
         let (exits, exited) = mpsc::channel(EXITS);
-        let warden = Warden::start(&spec.wssoak_exe, &exits, Some(&path)).await?;
-        let journal = Journal::create(&path)?;
-        let tool = Tool::find(&asked.file, &project, warden.group()).await;
-        let tool = tool.inspect_err(|_| journal.close())?;
+        let warden = Warden::start(&spec.wssoak_exe, &exits, &project, Some(path.clone())).await?;
+        let journal = Journal::open(&path)?;
+        let tool = Tool::find(&asked.file, &project, warden.group()).await?;
         let links = Links::new(
             spec.relays,
             (spec.wssoak_exe.clone(), warden.group(), logs),
@@ -225,12 +224,12 @@ impl Compose {
                 "the containers were left running; they go with: {}",
                 self.tool.down_by_hand()
             ));
-            self.journal.close();
+            self.journal.settle(&self.project);
         } else {
             teardown.notes = self.notes.take();
             let removed = sweep::remove_project(&self.engine, &self.project, grace_s, settle).await;
             match removed {
-                Ok(_) => self.journal.close(),
+                Ok(_) => self.journal.settle(&self.project),
                 // The journal stays, and the warden tries again.
                 Err(error) => teardown.notes.push(format!(
                     "{}; should containers of {} be left, `wssoak clean` removes them",

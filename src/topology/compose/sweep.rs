@@ -11,9 +11,8 @@ use tokio::time::{Instant, sleep};
 use super::engine::Engine;
 use super::error::ComposeError;
 use super::state::Life;
+use crate::topology::warden::PREFIX;
 
-/// Every project's name starts so; no other is ever taken down.
-pub(crate) const PREFIX: &str = "wssoak-";
 /// How long all of it may take.
 const DEADLINE: Duration = Duration::from_secs(45);
 const AGAIN: Duration = Duration::from_millis(100);
