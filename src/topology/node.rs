@@ -21,6 +21,8 @@ use crate::wire::{BEHAVIOUR_PATH, Behaviour, HEALTH_PATH, Ledger, NodeStats, STA
 /// Time for a started node to answer.
 const READY: Duration = Duration::from_secs(10);
 const READY_POLL: Duration = Duration::from_millis(10);
+/// Time for a node that was killed to be reaped.
+const DYING: Duration = Duration::from_secs(1);
 /// Time for one question. A node with thousands of sessions coming back may take a while.
 const ANSWER: Duration = Duration::from_secs(3);
 /// Time for a killed process to be reaped, and for a terminated one to end.
@@ -232,7 +234,8 @@ impl Node {
         serde_json::from_str(&response.body).ok()
     }
 
-    /// Tells it how to behave, if it runs. A node that dies meanwhile is no error.
+    /// Tells it how to behave, if it runs. A node that dies or is stopped meanwhile is no error: it is told when it is
+    /// back.
     pub(super) async fn behave(&self, behaviour: Behaviour) -> Result<(), TopologyError> {
         let Some(process) = self.process() else {
             return Ok(());
@@ -251,7 +254,8 @@ impl Node {
             Ok(_) => None,
             Err(error) => Some(error),
         };
-        if process.status().is_some() {
+        // Its connections fail before it is reaped.
+        if self.is_paused.get() || process.ended_within(DYING).await.is_some() {
             return Ok(());
         }
         Err(TopologyError::Behaviour {

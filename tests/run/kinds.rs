@@ -34,16 +34,12 @@ pub(crate) const fn moment(kind: &'static str, keys: &'static str) -> Fault {
     }
 }
 
-/// The faults as the value of a key, named `f0` and so on. They begin one
-/// after the other, and the last one when the others have taken effect.
+/// The faults as the value of a key, named `f0` and so on. They begin together, and the last one when the others have
+/// taken effect.
 pub(crate) fn toml(faults: &[Fault]) -> String {
     let last = faults.len() - 1;
     let one = |(index, fault): (usize, &Fault)| {
-        let at = if index == last {
-            1_200
-        } else {
-            500 + 100 * index
-        };
+        let at = if index == last { 1_200 } else { 500 };
         let lasts = match fault.is_moment || fault.keys.contains("for=") {
             true => "",
             false => ", for='28s'",

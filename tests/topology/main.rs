@@ -163,6 +163,31 @@ async fn a_killed_node_comes_back_as_it_was_told() {
     bundled.down().await;
 }
 
+/// Two faults may begin together: whoever is told how to behave may die, or be stopped, of the other.
+#[tokio::test]
+async fn a_node_that_dies_or_is_stopped_while_it_is_told_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundled = Bundled::up(spec(folder.path())).await.unwrap();
+    let (n1, n2) = (NodeId(0), NodeId(1));
+    for quiet in [true, false, true, false, true, false] {
+        let told = Behaviour {
+            quiet,
+            ..Behaviour::default()
+        };
+        let (killed, stopped, told) = tokio::join!(
+            bundled.kill_node(n2),
+            bundled.pause_node(n1),
+            bundled.set_behaviour(told)
+        );
+        killed.unwrap();
+        stopped.unwrap();
+        told.unwrap();
+        bundled.resume_node(n1).await.unwrap();
+        bundled.start_node(n2).await.unwrap();
+    }
+    bundled.down().await;
+}
+
 #[tokio::test]
 async fn without_its_warden_the_harness_cleans_up_itself() {
     let folder = tempfile::tempdir().unwrap();

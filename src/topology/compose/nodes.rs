@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use tokio::time::{Instant, sleep};
 
 use super::Compose;
 use super::service::Service;
@@ -16,6 +17,8 @@ use crate::wire::{BEHAVIOUR_PATH, Behaviour, Ledger, NodeStats};
 
 /// Time for a container to change its state.
 const CHANGE: Duration = Duration::from_secs(20);
+/// Time for the engine to know that a node was killed or frozen.
+const DYING: Duration = Duration::from_secs(1);
 /// Time for a node to take a behaviour.
 const ANSWER: Duration = Duration::from_secs(3);
 
@@ -150,6 +153,15 @@ impl Compose {
             Ok(_) => None,
             Err(error) => Some(error),
         };
+        // Its connections fail before the engine says that it was killed or frozen.
+        let deadline = Instant::now() + DYING;
+        while Instant::now() < deadline {
+            let is_alive = self.alive.borrow().contains(&node.id);
+            if !is_alive || self.engine.state(&node.id).await?.life != Life::Running {
+                return Ok(());
+            }
+            sleep(DYING / 20).await;
+        }
         Err(TopologyError::Behaviour {
             node: node.name.clone(),
             source,
