@@ -3,98 +3,8 @@
 //! Whole runs are expensive, so each holds as many faults as can be told apart: by the node that a client was on, or by
 //! the time.
 
-use std::collections::BTreeMap;
-
-use serde_json::Value;
-
+use crate::play::{Cut, play};
 use crate::scenarios::{assert_fin, assert_verdict, measure, run};
-use crate::support::{Finished, Place, complete, result, turn};
-
-/// One client that lost its session.
-#[derive(Debug, Clone, PartialEq)]
-struct Cut {
-    at_s: f64,
-    client: u64,
-    node: u64,
-    cause: String,
-}
-
-/// What a run left.
-struct Left {
-    finished: Finished,
-    result: Value,
-    cuts: Vec<Cut>,
-}
-
-/// 200 clients from the first half second on, and these faults.
-fn play(text: &str) -> Left {
-    let _turn = turn();
-    let place = Place::new();
-    let file = place.tmp().join("faults.toml");
-    let head =
-        "[clients]\ncount = 200\nramp = \"500ms\"\n[reconnect]\nbase = \"200ms\"\ncap = \"1s\"\n";
-    std::fs::write(&file, format!("{text}\n{head}")).unwrap();
-    let finished = complete(&mut place.run_command(file.to_str().unwrap(), &[]));
-    assert!(
-        place.out().join("result.json").exists(),
-        "{}",
-        finished.stderr
-    );
-    let events = std::fs::read_to_string(place.out().join("outages.jsonl")).unwrap();
-    let cuts = events
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap())
-        .filter(|event| event["what"] == "cut")
-        .map(|event| Cut {
-            at_s: event["at_us"].as_f64().unwrap() / 1e6,
-            client: event["client"].as_u64().unwrap(),
-            node: event["node"].as_u64().unwrap() + 1,
-            cause: event["cause"].as_str().unwrap().into(),
-        })
-        .collect();
-    Left {
-        result: result(&place.out()),
-        finished,
-        cuts,
-    }
-}
-
-impl Left {
-    fn passes(&self) {
-        assert_verdict(&self.finished, &self.result, "pass", 0);
-    }
-
-    fn fault(&self, name: &str) -> &Value {
-        let storms = self.result["storms"].as_array().unwrap();
-        let storm = storms.iter().find(|storm| storm["fault"]["name"] == name);
-        &storm.unwrap_or_else(|| panic!("no {name}"))["fault"]
-    }
-
-    /// When something of a fault happened, in seconds.
-    fn at(&self, name: &str, what: &str) -> f64 {
-        let fault = self.fault(name);
-        let us = fault[what].as_f64();
-        us.unwrap_or_else(|| panic!("no {what} in {fault}")) / 1e6
-    }
-
-    fn between(&self, from_s: f64, to_s: f64) -> Vec<&Cut> {
-        let cuts = self.cuts.iter();
-        cuts.filter(|cut| (from_s..to_s).contains(&cut.at_s))
-            .collect()
-    }
-
-    /// The first cut of each client, by the node that it was on.
-    fn first_by_node(&self) -> BTreeMap<u64, Vec<&Cut>> {
-        let mut seen = std::collections::BTreeSet::new();
-        let mut by_node: BTreeMap<u64, Vec<&Cut>> = BTreeMap::new();
-        for cut in &self.cuts {
-            if seen.insert(cut.client) {
-                by_node.entry(cut.node).or_default().push(cut);
-            }
-        }
-        by_node
-    }
-}
 
 #[test]
 fn four_nodes_fail_in_four_ways_at_once_and_each_looks_as_it_should() {
@@ -289,6 +199,11 @@ fn each_way_to_hurt_nginx_cuts_whom_it_should_when_it_should() {
     );
     let killed = left.between(left.at("killed", "began_us"), left.at("killed", "ended_us"));
     assert_eq!(killed.len(), 200);
+    let last = killed.iter().map(|cut| cut.at_s).fold(0.0, f64::max);
+    assert!(last - left.at("killed", "began_us") < 0.5, "{last}");
+    for cut in left.between(left.at("killed", "began_us"), 17.0) {
+        assert!(["eof", "reset"].contains(&cut.cause.as_str()), "{cut:?}");
+    }
     let (quit, healing) = (left.at("quit", "began_us"), left.at("quit", "healing_us"));
     assert_eq!(
         left.between(quit, healing),

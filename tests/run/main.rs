@@ -2,9 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod command;
+mod directions;
 mod ends;
 mod faults;
 mod links;
+mod nodes;
+mod play;
+mod proxies;
 mod scenarios;
 mod support;
 mod thin;
