@@ -10,5 +10,6 @@ mod nodes;
 mod play;
 mod proxies;
 mod scenarios;
+mod shipped;
 mod support;
 mod thin;
