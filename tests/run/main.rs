@@ -3,6 +3,7 @@
 
 mod command;
 mod directions;
+mod effects;
 mod ends;
 mod faults;
 mod links;

@@ -50,6 +50,13 @@ struct Draft {
     lasts: Field<Duration>,
 }
 
+impl FaultKind {
+    /// The word of every kind, as [`FaultKind::name`] says it.
+    pub fn words() -> impl Iterator<Item = &'static str> {
+        kinds::words().iter().map(|(word, _)| *word)
+    }
+}
+
 pub(in crate::scenario) fn read(top: &mut Reader<'_>, world: &World<'_>) -> Read {
     let mut items = top.list("faults", "write each fault below a line `[[faults]]`");
     if let Some(extra) = items.get(MOST_FAULTS) {
