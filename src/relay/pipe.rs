@@ -27,6 +27,8 @@ pub(super) struct Pipe {
     is_read: bool,
     /// The sink was sent a FIN.
     is_shut: bool,
+    /// The source is known to have sent a RST, though what it sent before may still have to be read.
+    is_lost: bool,
 }
 
 impl Pipe {
@@ -36,6 +38,7 @@ impl Pipe {
             shaper: Shaper::default(),
             is_read: false,
             is_shut: false,
+            is_lost: false,
         }
     }
 
@@ -52,6 +55,11 @@ impl Pipe {
     pub(super) fn half_close(&mut self, to: &TcpStream, link: &Link) {
         self.hold(link, |shaper| shaper.clear());
         self.shut(to);
+    }
+
+    /// The source has sent a RST, which the other pipe has met: its end will not be passed on as a FIN.
+    pub(super) fn lose_source(&mut self) {
+        self.is_lost = true;
     }
 
     /// Moves what can be moved now. Returns when to look again, beside when a socket is ready.
@@ -72,6 +80,9 @@ impl Pipe {
             is_blocked = self.write(cx, now_us, to, shape, link)?;
         }
         if self.is_read && self.shaper.held() == 0 && !self.is_shut {
+            if self.is_lost {
+                return Err(Broken::Source);
+            }
             self.shut(to);
         }
         Ok(self.shaper.wakes_us(now_us, shape).filter(|_| !is_blocked))

@@ -171,6 +171,17 @@ impl Tunnel {
         let (client, server) = (&self.client, &self.server);
         let up = self.up.poll(cx, client, server, &rules.to_server, link);
         let down = self.down.poll(cx, server, client, &rules.to_client, link);
+        // A RST does not come through a blackhole either: it waits until that is over.
+        if rules.to_server.hole && matches!(down, Err(Broken::Sink)) {
+            self.down.half_close(client, link);
+            self.up.lose_source();
+            return Poll::Ready(Event::Look);
+        }
+        if rules.to_client.hole && matches!(up, Err(Broken::Sink)) {
+            self.up.half_close(server, link);
+            self.down.lose_source();
+            return Poll::Ready(Event::Look);
+        }
         let wake = match (up, down) {
             (Ok(up), Ok(down)) => up.into_iter().chain(down).min(),
             // Who broke it has sent a RST; the other side gets one too, as it would without a relay.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::schema::{Report, StormReport};
+use super::schema::{Report, ReturnedReport, StormReport};
 use crate::cause::SessionEnd;
 use crate::scenario::Measure;
 use crate::scenario::measure::{Latency, MessageCount, Quantile, SessionCount};
@@ -192,33 +192,42 @@ fn write_storm(out: &mut String, storm: &StormReport, idle_timeout_s: f64) -> st
         per_node(&storm.nodes_after)
     )?;
     if let Some(returned) = &storm.returned {
-        writeln!(
-            out,
-            "  {} returned   held {} before and {} at the end; got {} of {} sessions opened since it was back{}",
-            returned.node,
-            show_count(returned.held_before),
-            show_count(returned.held_at_end),
-            show_count(returned.opened_on_it),
-            show_count(returned.opened_since),
-            match returned.opened_since {
-                0 => String::new(),
-                all => format!(
-                    " ({})",
-                    show_share(returned.opened_on_it as f64 / all as f64)
-                ),
-            },
-        )?;
-        let fair = returned.opened_since / storm.nodes_before.len().max(1) as u64;
-        if returned.opened_on_it * 2 < fair {
-            writeln!(
-                out,
-                "                a fair share would be {}; nginx gives a node that failed one connection per fail_timeout until \
-                 one of them ends, and WebSockets do not end (max_fails = 0 avoids it)",
-                show_count(fair),
-            )?;
-        }
+        write_returned(out, returned, storm.nodes_before.len())?;
     }
     Ok(())
+}
+
+/// What a node that was away got of the new sessions, beside what it should have got.
+fn write_returned(out: &mut String, returned: &ReturnedReport, nodes: usize) -> std::fmt::Result {
+    let (got, all) = (returned.opened_on_it, returned.opened_since);
+    write!(out, "  {} returned   ", returned.node)?;
+    if all == 0 {
+        write!(out, "no session was opened since it was back")?;
+    } else {
+        write!(
+            out,
+            "got {} of the {} sessions opened since it was back ({}), a fair share is {}",
+            show_count(got),
+            show_count(all),
+            show_share(got as f64 / all as f64),
+            show_count(all / nodes.max(1) as u64),
+        )?;
+    }
+    let starves = got * 2 < all / nodes.max(1) as u64;
+    writeln!(out, "{}", if starves { ": it starves" } else { "" })?;
+    if starves {
+        writeln!(
+            out,
+            "                nginx gives a node that failed one connection per fail_timeout until one of them ends, and \
+             WebSockets do not end (max_fails = 0 avoids it)"
+        )?;
+    }
+    writeln!(
+        out,
+        "                it held {} sessions before and holds {} at the end",
+        show_count(returned.held_before),
+        show_count(returned.held_at_end),
+    )
 }
 
 fn write_storm_times(out: &mut String, storm: &StormReport) -> std::fmt::Result {

@@ -3,21 +3,9 @@
 //! Whole runs are expensive, so each holds as many faults as can be told apart: by the node that a client was on, or by
 //! the time.
 
-use crate::left::{Cut, Left, assert_fin, assert_verdict, measure};
+use crate::left::{Cut, assert_fin, assert_verdict, measure};
+use crate::play::play;
 use crate::scenarios::run;
-use crate::support::{Place, complete, turn};
-
-/// 200 clients from the first half second on, and these faults.
-fn play(text: &str) -> Left {
-    let _turn = turn();
-    let place = Place::new();
-    let file = place.tmp().join("faults.toml");
-    let head =
-        "[clients]\ncount = 200\nramp = \"500ms\"\n[reconnect]\nbase = \"200ms\"\ncap = \"1s\"\n";
-    std::fs::write(&file, format!("{text}\n{head}")).unwrap();
-    let finished = complete(&mut place.run_command(file.to_str().unwrap(), &[]));
-    Left::of(&place, finished)
-}
 
 #[test]
 fn four_nodes_fail_in_four_ways_at_once_and_each_looks_as_it_should() {
@@ -212,6 +200,11 @@ fn each_way_to_hurt_nginx_cuts_whom_it_should_when_it_should() {
     );
     let killed = left.between(left.at("killed", "began_us"), left.at("killed", "ended_us"));
     assert_eq!(killed.len(), 200);
+    let last = killed.iter().map(|cut| cut.at_s).fold(0.0, f64::max);
+    assert!(last - left.at("killed", "began_us") < 0.5, "{last}");
+    for cut in left.between(left.at("killed", "began_us"), 17.0) {
+        assert!(["eof", "reset"].contains(&cut.cause.as_str()), "{cut:?}");
+    }
     let (quit, healing) = (left.at("quit", "began_us"), left.at("quit", "healing_us"));
     assert_eq!(
         left.between(quit, healing),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use wssoak::fault::FaultRecord;
-use wssoak::scenario::{self, Fault as Read, Scenario};
+use wssoak::scenario::{self, Fault as Read, FaultKind, Scenario};
 
 /// A fault as the scenario has it, but for its name and its times.
 #[derive(Debug, Clone, Copy)]
@@ -112,17 +112,6 @@ fn load(faults: &str, topology: &str) -> Result<Scenario, String> {
     scenario::load(Path::new("kinds.toml"), &text, &[]).map_err(|problems| problems.to_string())
 }
 
-/// The words for all kinds, as the message says that one is none of them.
-fn words() -> BTreeSet<String> {
-    let faults = "[{name='a', kind='?', at='1s'}]";
-    let message = load(faults, "nodes = 1").unwrap_err();
-    let list = message.lines().next().unwrap();
-    let quoted = list.split('"').skip(1).step_by(2);
-    let words: BTreeSet<String> = quoted.map(str::to_owned).collect();
-    assert!(words.len() >= 28, "{message}");
-    words
-}
-
 /// Which kinds these faults are; those of links on which link. Panics if the scenario has a kind that is none of them.
 pub(crate) fn covered(cases: &[&[Fault]], topology: &str) -> BTreeSet<String> {
     let scenarios = cases.iter().map(|faults| load(&toml(faults), topology));
@@ -130,16 +119,16 @@ pub(crate) fn covered(cases: &[&[Fault]], topology: &str) -> BTreeSet<String> {
         .flat_map(|scenario| scenario.unwrap().faults)
         .collect();
     let name = |fault: &Read| match &fault.kind {
-        scenario::FaultKind::Link(link) => format!("{} {:?}", link.trouble.name(), link.link),
+        FaultKind::Link(link) => format!("{} {:?}", link.trouble.name(), link.link),
         other => other.name().to_owned(),
     };
     let covered: BTreeSet<String> = faults.iter().map(name).collect();
     let links: BTreeSet<&str> = faults
         .iter()
-        .filter(|fault| matches!(fault.kind, scenario::FaultKind::Link(_)))
+        .filter(|fault| matches!(fault.kind, FaultKind::Link(_)))
         .map(|fault| fault.kind.name())
         .collect();
-    for word in words() {
+    for word in FaultKind::words().map(str::to_owned) {
         let wanted = match links.contains(word.as_str()) {
             true => vec![format!("{word} Edge"), format!("{word} Upstream")],
             false => vec![word],

@@ -1,6 +1,7 @@
-//! What a run left: its result, and every cut of it. Shared with the tests of the compose topology.
+//! What a run left: the report, each single cut, nginx's logs. Shared with the tests of the compose topology.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -20,6 +21,10 @@ pub(crate) struct Left {
     pub(crate) finished: Finished,
     pub(crate) result: Value,
     pub(crate) cuts: Vec<Cut>,
+    /// nginx's error log.
+    pub(crate) errors: String,
+    /// nginx's access log: a line for each request that has ended.
+    pub(crate) requests: Vec<Value>,
 }
 
 /// Asserts the verdict and shows the whole report when it is another.
@@ -47,29 +52,39 @@ pub(crate) fn measure(part: &Value, name: &str) -> f64 {
         .unwrap_or_else(|| panic!("no {name} in {part}"))
 }
 
+/// A file that a proxy of somebody else's may not write.
+fn read(file: &Path) -> String {
+    std::fs::read_to_string(file).unwrap_or_default()
+}
+
+/// Each line of a file as JSON.
+fn documents(file: &Path) -> Vec<Value> {
+    let text = read(file);
+    let lines = text.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
 impl Left {
     pub(crate) fn of(place: &Place, finished: Finished) -> Self {
-        assert!(
-            place.out().join("result.json").exists(),
-            "{}",
-            finished.stderr
-        );
-        let events = std::fs::read_to_string(place.out().join("outages.jsonl")).unwrap();
-        let cuts = events
-            .lines()
-            .map(|line| serde_json::from_str::<Value>(line).unwrap())
-            .filter(|event| event["what"] == "cut")
-            .map(|event| Cut {
-                at_s: event["at_us"].as_f64().unwrap() / 1e6,
-                client: event["client"].as_u64().unwrap(),
-                node: event["node"].as_u64().unwrap() + 1,
-                cause: event["cause"].as_str().unwrap().into(),
-            })
-            .collect();
+        let out = &place.out();
+        assert!(out.join("result.json").exists(), "{}", finished.stderr);
+        let events = documents(&out.join("outages.jsonl"));
+        let cuts = events.iter().filter(|event| event["what"] == "cut");
         Self {
-            result: result(&place.out()),
+            result: result(out),
+            cuts: cuts
+                .map(|event| Cut {
+                    at_s: event["at_us"].as_f64().unwrap() / 1e6,
+                    client: event["client"].as_u64().unwrap(),
+                    node: event["node"].as_u64().unwrap() + 1,
+                    cause: event["cause"].as_str().unwrap().into(),
+                })
+                .collect(),
+            errors: read(&out.join("logs/nginx-error.log")),
+            requests: documents(&out.join("logs/nginx-access.log")),
             finished,
-            cuts,
         }
     }
 
@@ -77,6 +92,7 @@ impl Left {
         assert_verdict(&self.finished, &self.result, "pass", 0);
     }
 
+    /// The storm of a fault, by its name.
     pub(crate) fn storm(&self, name: &str) -> &Value {
         let storms = self.result["storms"].as_array().unwrap();
         let storm = storms.iter().find(|storm| storm["fault"]["name"] == name);
@@ -87,6 +103,11 @@ impl Left {
         &self.storm(name)["fault"]
     }
 
+    /// What was seen of a fault.
+    pub(crate) fn observed(&self, name: &str) -> &str {
+        self.fault(name)["observed"].as_str().unwrap()
+    }
+
     /// When something of a fault happened, in seconds.
     pub(crate) fn at(&self, name: &str, what: &str) -> f64 {
         let fault = self.fault(name);
@@ -94,10 +115,55 @@ impl Left {
         us.unwrap_or_else(|| panic!("no {what} in {fault}")) / 1e6
     }
 
+    /// A measure of a phase.
+    pub(crate) fn during(&self, phase: &str, name: &str) -> f64 {
+        let phases = self.result["phases"].as_array().unwrap();
+        let part = phases.iter().find(|part| part["name"] == phase);
+        measure(part.unwrap_or_else(|| panic!("no {phase}")), name)
+    }
+
     pub(crate) fn between(&self, from_s: f64, to_s: f64) -> Vec<&Cut> {
         let cuts = self.cuts.iter();
         cuts.filter(|cut| (from_s..to_s).contains(&cut.at_s))
             .collect()
+    }
+
+    /// Asserts that a fault cut exactly the sessions of `node`, each for the first time, by `cause` and so many seconds
+    /// after it began.
+    pub(crate) fn assert_node_cut(
+        &self,
+        fault: &str,
+        node: u64,
+        cause: &str,
+        after_s: std::ops::Range<f64>,
+    ) {
+        let began = self.at(fault, "began_us");
+        let storm = self.storm(fault);
+        let cuts = &storm["cut"];
+        assert_eq!(cuts.as_object().unwrap().len(), 1, "{fault}: {cuts}");
+        let count = cuts[cause].as_u64();
+        let before = storm["nodes_before"][format!("n{node}")].as_u64();
+        assert_eq!(count, before, "{fault}: all of n{node}, once: {storm}");
+        assert!(before >= Some(60), "{fault}: n{node} has its share");
+        let by_node = storm["cut_by_node"].as_object().unwrap();
+        for (name, cut) in by_node {
+            let is_its = *name == format!("n{node}");
+            assert_eq!(is_its, cut != 0, "{fault}: {storm}");
+        }
+        for cut in self.between(began, began + after_s.end + 1.0) {
+            assert!(
+                after_s.contains(&(cut.at_s - began)),
+                "{fault} at {began}: {cut:?}"
+            );
+        }
+    }
+
+    /// How many lines of nginx's error log say all of this.
+    pub(crate) fn errors_with(&self, words: &[&str]) -> u64 {
+        let lines = self.errors.lines();
+        lines
+            .filter(|line| words.iter().all(|word| line.contains(word)))
+            .count() as u64
     }
 
     /// The first cut of each client, by the node that it was on.

@@ -3,6 +3,8 @@
 
 mod abort;
 mod command;
+mod directions;
+mod effects;
 mod ends;
 mod everything;
 mod faults;
@@ -10,8 +12,12 @@ mod kinds;
 mod left;
 mod links;
 mod moments;
+mod nodes;
 mod orphans;
+mod play;
+mod proxies;
 mod reconnect;
 mod scenarios;
+mod shipped;
 mod support;
 mod thin;

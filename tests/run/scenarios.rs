@@ -104,7 +104,7 @@ fn node_kill_cuts_the_sessions_of_that_node_and_no_other_and_starves_it_after() 
         "one connection per fail_timeout of 10s, got {on_it}"
     );
     assert!(
-        finished.stdout.contains("a fair share would be 50"),
+        finished.stdout.contains("a fair share is 50: it starves"),
         "{}",
         finished.stdout
     );
@@ -162,6 +162,7 @@ fn proxy_restart_cuts_everybody_refuses_them_and_takes_them_back() {
         "{storm}"
     );
     assert_eq!(storm["fewest_connected"], 0);
+    assert!(measure(storm, "detection.max") < 0.5, "{storm}");
 }
 
 #[test]

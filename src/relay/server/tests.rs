@@ -176,6 +176,28 @@ async fn a_blackhole_one_way_lets_the_other_way_pass() {
 }
 
 #[tokio::test]
+async fn not_even_a_rst_comes_through_a_blackhole_before_it_is_over() {
+    on_bench(|bench| async move {
+        for way in [Way::ToClient, Way::ToServer] {
+            let (client, server) = bench.tunnel().await;
+            let (mut stays, goes) = match way {
+                Way::ToServer => (server, client),
+                _ => (client, server),
+            };
+            bench.set(way, hole()).await;
+            goes.set_zero_linger().unwrap();
+            drop(goes);
+            // The other way is clear, so the relay finds out as soon as it writes there.
+            stays.write_all(b"?").await.unwrap();
+            assert_silent(&mut stays).await;
+            bench.heal().await;
+            assert_rst(&mut stays).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_server_never_hears_of_a_client_that_came_and_left_in_a_blackhole() {
     on_bench(|bench| async move {
         bench.set(Way::Both, hole()).await;

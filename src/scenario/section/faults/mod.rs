@@ -6,7 +6,7 @@ use crate::scenario::kind;
 use crate::scenario::overrides::element_names;
 use crate::scenario::problem::Problem;
 use crate::scenario::reader::{Field, Reader, shortened};
-use crate::scenario::{Fault, Heartbeat, Nginx, Target, Traffic};
+use crate::scenario::{Fault, FaultKind, Heartbeat, Nginx, Target, Traffic};
 use kinds::{Case, Kind};
 
 mod client;
@@ -53,6 +53,13 @@ impl Draft {
     /// Is it known when it may be on?
     fn has_times(&self) -> bool {
         self.at.is_sound && self.lasts.is_sound && self.spread.is_sound
+    }
+}
+
+impl FaultKind {
+    /// The word of every kind, as [`FaultKind::name`] says it.
+    pub fn words() -> impl Iterator<Item = &'static str> {
+        kinds::words().iter().map(|(word, _)| *word)
     }
 }
 
