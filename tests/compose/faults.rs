@@ -8,7 +8,7 @@ use wssoak::scenario::FaultKind;
 
 use crate::left::{Left, measure};
 use crate::runs::assert_gone;
-use crate::stand::{images, run, side_by_side};
+use crate::stand::{beside_others, images, run};
 use crate::support::{Place, complete};
 
 /// Kinds that a whole run of `runs` makes with a shipped scenario, and which. There is none that makes no sense in
@@ -23,7 +23,7 @@ const SHIPPED: [(&str, &str); 3] = [
 /// nothing is left of it. `None`: there is no engine.
 pub(crate) fn play(text: &str) -> Option<(Left, Place)> {
     let images = images()?;
-    let _turn = side_by_side();
+    let _turn = beside_others();
     let place = Place::new();
     let file = place.tmp().join("faults.toml");
     let head = "[clients]\ncount = 200\nramp = \"500ms\"\nhandshake_timeout = \"1500ms\"\n[reconnect]\nbase = \"200ms\"\n\

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::faults::play;
 use crate::left::measure;
-use crate::stand::{docker, images, left, run, side_by_side};
+use crate::stand::{beside_others, docker, images, left, run};
 use crate::support::{Place, complete, result, wait_for};
 
 #[test]
@@ -200,7 +200,7 @@ fn a_slow_link_before_another_proxy_cuts_nobody_and_a_closed_door_keeps_newcomer
 #[test]
 fn kept_containers_work_without_the_relays_and_stay_until_they_are_removed_by_hand() {
     let Some(images) = images() else { return };
-    let _turn = side_by_side();
+    let _turn = beside_others();
     let place = Place::new();
     let args = [
         "--topology=compose",

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::kinds::{Fault, Stage, all_on, covered, held, last_is, moment, toml};
-use crate::stand::{beside_others, docker, images, left, project, run};
+use crate::stand::{alone, docker, images, left, project, run};
 use crate::support::{Finished, Place, announce, finish, is_empty, send, side_by_side, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -301,7 +301,7 @@ pub(crate) fn assert_nothing_left(
 #[test]
 fn a_signal_at_any_moment_leaves_no_container() {
     let Some(images) = images() else { return };
-    let _beside = beside_others();
+    let _alone = alone();
     let is_root = rustix::process::geteuid().is_root();
     let mut cases = TOGETHER.to_vec();
     cases.extend(OF_WORKERS);

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::stand::{alone, images, left, run, side_by_side};
+use crate::stand::{alone, beside_others, images, left, run};
 use crate::support::{Finished, Place, complete, result};
 
 /// Runs; asserts that it passed with its books balanced, and that nothing is left of it.
@@ -123,7 +123,7 @@ fn nginx_of_5000_clients_is_restarted_and_every_book_balances() {
 #[test]
 fn a_stack_that_is_not_ours_runs_with_a_scenario_file_alone() {
     let Some(images) = images() else { return };
-    let _turn = side_by_side();
+    let _turn = beside_others();
     let place = Place::new();
     let scenario = "tests/data/own-compose/scenario.toml";
     let result = passes(&mut run(&place, images, scenario, &[]), &place);

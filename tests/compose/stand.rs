@@ -3,9 +3,10 @@
 use std::process::{Command, Stdio};
 use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::support::{Place, Turn, turn};
+use crate::support::{Place, Turn, turns};
 
-/// Runs of thousands of clients are alone; all others are side by side, which is a test in itself.
+/// Runs of thousands of clients are alone, and whoever runs many at once; all others are side by side, which is a test in
+/// itself.
 static MACHINE: RwLock<()> = RwLock::new(());
 
 pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
@@ -14,16 +15,13 @@ pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-pub(crate) fn beside_others() -> RwLockReadGuard<'static, ()> {
-    MACHINE
+/// Leave for all others, two at a time: figures of a run count, and bringing containers up and down takes processors.
+pub(crate) fn beside_others() -> (RwLockReadGuard<'static, ()>, Turn) {
+    let turn = turns(2);
+    let machine = MACHINE
         .read()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// Leave for a run of some hundred clients whose figures count: not many of them are on at a time.
-pub(crate) fn side_by_side() -> (RwLockReadGuard<'static, ()>, Turn) {
-    let turn = turn();
-    (beside_others(), turn)
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    (machine, turn)
 }
 
 /// The variables that name the images; `None`, said loudly, where there is no engine.

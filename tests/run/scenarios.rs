@@ -111,29 +111,6 @@ fn node_kill_cuts_the_sessions_of_that_node_and_no_other_and_starves_it_after() 
 }
 
 #[test]
-fn node_kill_without_max_fails_gives_the_returned_node_its_share() {
-    let (_, result) = run(
-        "scenarios/node-kill.toml",
-        &[
-            "--duration=8s",
-            "--set=topology.nginx.max_fails=0",
-            "--set=phases.steady.from=500ms",
-            "--set=phases.kill.from=2s",
-            "--set=phases.growth.from=5s",
-            "--set=phases.growth.clients=300",
-            "--set=phases.after.from=6s",
-            "--set=faults.kill-n2.at=2s",
-            "--set=faults.kill-n2.for=2s",
-            "--set=objectives=[\"never_recovered == 0\"]",
-        ],
-    );
-    assert_eq!(result["judgement"]["verdict"], "pass");
-    let returned = &result["storms"][0]["returned"];
-    assert_eq!(returned["opened_since"], 100);
-    assert_eq!(returned["opened_on_it"], 50);
-}
-
-#[test]
 fn proxy_restart_cuts_everybody_refuses_them_and_takes_them_back() {
     let (finished, result) = run(
         "scenarios/proxy-restart.toml",

@@ -12,8 +12,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use wssoak::topology::group;
 
-/// Whole runs at a time. Each is of some hundred clients and mostly waits; more of them would measure each other.
-const RUNS: usize = 2;
+/// Whole runs at a time, as far as there are test threads. Each is of some hundred clients and mostly waits; more of them
+/// would measure each other.
+const RUNS: usize = 4;
 static RUNNING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 
 /// Leave to run, for so many at a time.
@@ -21,15 +22,16 @@ pub(crate) struct Turn(usize);
 
 /// Waits for leave to run.
 pub(crate) fn turn() -> Turn {
-    take(1)
+    turns(1)
 }
 
 /// Waits for leave to run without others, for whoever runs many at once and measures none.
 pub(crate) fn every_turn() -> Turn {
-    take(RUNS)
+    turns(RUNS)
 }
 
-fn take(wanted: usize) -> Turn {
+/// Waits for leave to run as heavily as so many.
+pub(crate) fn turns(wanted: usize) -> Turn {
     let (running, free) = &RUNNING;
     let guard = running.lock().unwrap_or_else(PoisonError::into_inner);
     let mut guard = free
