@@ -1,6 +1,6 @@
 //! Who belongs to a process group, and who is whose child: read from `/proc`.
 //!
-//! Reading is all it does, except for [`kill_members`] and [`kill_marked`]. Zombies are left out everywhere: they hold
+//! Reading is all it does, except for [`kill_members`] and `kill_marked`. Zombies are left out everywhere: they hold
 //! nothing any more.
 
 use std::collections::BTreeSet;
