@@ -75,7 +75,7 @@ fn a_short_blackhole_one_way_stops_what_goes_that_way_and_lets_it_go_on_afterwar
 }
 
 /// nginx's words for a RST that it got.
-const RESET: &str = "recv() failed (104: Connection reset by peer)";
+const RESET: &str = "() failed (104: Connection reset by peer)";
 
 #[test]
 fn a_reset_is_one_on_the_side_named_and_a_half_close_either_way_ends_the_whole_tunnel() {

@@ -288,7 +288,8 @@ pub(crate) fn assert_nothing_left(name: &str, place: &Place, groups: &[u32]) {
     assert_ports_free(&place.out());
 }
 
-/// Every port that the rendered configuration names can be bound again.
+/// Every port that the rendered configuration names can be bound again. Another test's run may have taken one meanwhile,
+/// and gives it back.
 fn assert_ports_free(out: &Path) {
     let conf = std::fs::read_to_string(out.join("nginx.conf")).unwrap_or_default();
     for (index, _) in conf.match_indices("127.0.0.1:") {
@@ -298,10 +299,9 @@ fn assert_ports_free(out: &Path) {
             .collect();
         let address = format!("127.0.0.1:{port}");
         // Sockets of the run may be in TIME_WAIT, which SO_REUSEADDR, set by std on Unix, allows for.
-        assert!(
-            std::net::TcpListener::bind(&address).is_ok(),
-            "{address} is still taken"
-        );
+        wait_for(&format!("{address} to be free"), PATIENCE, || {
+            std::net::TcpListener::bind(&address).is_ok()
+        });
     }
 }
 
