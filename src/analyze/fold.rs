@@ -6,6 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::Summary;
+use super::blind;
 use super::books::{Entry, FleetBooks};
 use super::scope::{ScopeSummary, client_seconds};
 use super::silence::Silence;
@@ -16,7 +17,6 @@ use crate::plan::Plan;
 use crate::record::collector::{RunEnd, Second};
 use crate::record::interval::{BIN_US, BINS, INTERVAL_US, NodeSessions, Series};
 use crate::record::outage::{Change, OutageEvent};
-use crate::scenario::Hold;
 use crate::units::micros;
 
 /// How much later than a whole second a run may stop and still have measured that second.
@@ -71,11 +71,7 @@ impl<'a> Fold<'a> {
                 None => 0..0,
             };
             storms.push(Storm::new(fault, window, record.ended_us, idle_timeout_us));
-            if let (Hold::Upstream, Some(began_us)) = (fault.kind.hold(), record.began_us) {
-                let ended_us = record.ended_us.unwrap_or(u64::MAX);
-                // A link that is clear again lets every answer through at once.
-                blind.push((began_us, ended_us.saturating_add(INTERVAL_US)));
-            }
+            blind.extend(blind::window(fault, record));
         }
         Self {
             plan,

@@ -3,6 +3,7 @@
 //! `run` and `report` take the same path: the record is read back from the folder, second by second, so that what is
 //! judged is what is on disk. Memory is O(faults + phases), not O(duration).
 
+mod blind;
 pub mod books;
 pub mod checkpoint;
 mod fold;
