@@ -50,8 +50,9 @@ fn a_node_of_5000_clients_is_killed_and_every_book_balances() {
         "--set=phases=[]",
         "--set=faults.kill-n2.at=5s",
         "--set=faults.kill-n2.for=2s",
-        // A debug build on two processors shared with everything: a hill instead of a wall.
-        "--set=reconnect.base=1200ms",
+        // A debug build on two processors shared with everything: a hill instead of a wall, and fewer messages beside it.
+        "--set=reconnect.base=1500ms",
+        "--set=traffic.rate=0.2/s",
     ];
     let mut command = run(&place, images, "scenarios/node-kill.toml", &args);
     let result = passes(&mut command, &place);
